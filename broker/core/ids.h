@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <string>
+
+namespace jobwire::core {
+
+/// Sixteen bytes whose meaning is in the tag: ids of different things do not mix.
+template <typename Tag>
+struct Id16 {
+  std::array<std::uint8_t, 16> bytes{};
+
+  static Id16 from_bytes(const std::uint8_t* source) {
+    Id16 id;
+    std::memcpy(id.bytes.data(), source, id.bytes.size());
+    return id;
+  }
+
+  bool is_zero() const { return *this == Id16{}; }
+
+  /// The second eight bytes, as they lie in memory; random in every id that we make.
+  std::uint64_t tail() const {
+    std::uint64_t value;
+    std::memcpy(&value, bytes.data() + 8, sizeof value);
+    return value;
+  }
+
+  friend bool operator==(const Id16&, const Id16&) = default;
+  friend auto operator<=>(const Id16&, const Id16&) = default;
+};
+
+/// A job's UUIDv7 (RFC 9562) in network byte order, made by its producer.
+using JobId = Id16<struct JobIdTag>;
+
+/// One attempt's right to run: broker epoch and counter (8 bytes), then 64 random bits.
+using LeaseToken = Id16<struct LeaseTokenTag>;
+
+/// A host agent's random id.
+using HostId = Id16<struct HostIdTag>;
+
+/// One greeting of one peer. 0 is none.
+enum class SessionId : std::uint32_t {};
+
+/// An agent's number for one of its worker processes.
+enum class WorkerNumber : std::uint64_t {};
+
+/// "0190a6f2-…", the usual text of a UUID.
+std::string to_string(const JobId& id);
+
+/// 32 hexadecimal digits.
+std::string to_hex(const std::array<std::uint8_t, 16>& bytes);
+
+/// Reads what to_string wrote. False, with `id` unchanged, when the text is not a UUID.
+bool parse_job_id(std::string_view text, JobId& id);
+
+/// Reads what to_hex wrote. False, with `bytes` unchanged, when the text is not 32 hexadecimal digits.
+bool parse_hex(std::string_view text, std::array<std::uint8_t, 16>& bytes);
+
+/// Hash over both halves, mixed: ids come from outside, and a producer's ids share their first bytes.
+template <typename Tag>
+struct Id16Hash {
+  std::size_t operator()(const Id16<Tag>& id) const noexcept {
+    std::uint64_t head;
+    std::memcpy(&head, id.bytes.data(), sizeof head);
+    std::uint64_t x = head ^ (id.tail() * 0x9e3779b97f4a7c15ULL);
+    x ^= x >> 32;
+    x *= 0xd6e8feb86659fd93ULL;
+    x ^= x >> 32;
+    return static_cast<std::size_t>(x);
+  }
+};
+
+}  // namespace jobwire::core

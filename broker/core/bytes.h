@@ -9,8 +9,9 @@
 
 namespace jobwire::core {
 
-/// Immutable bytes with a count of owners: a payload is held by its job, by a batch under way to the store and by a
-/// dispatch, and copied by none. One allocation; 8 bytes where it is held. Not thread-safe: the broker's one thread.
+/// Immutable bytes with a count of owners: a payload is held by its job, by a batch under way to
+/// the store and by a dispatch, and copied by none. One allocation; 8 bytes where it is held. Not
+/// thread-safe: the broker's one thread.
 class Bytes {
  public:
   Bytes() = default;

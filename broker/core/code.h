@@ -6,8 +6,8 @@
 
 namespace jobwire::core {
 
-/// Why something was refused. The numbers are the protocol's (schemas/types.fbs, compared by a static_assert in
-/// wire/names.cc); what each means to the peer is in PROTOCOL.md.
+/// Why something was refused. The numbers are the protocol's (schemas/types.fbs, compared by a
+/// static_assert in wire/names.cc); what each means to the peer is in PROTOCOL.md.
 enum class Code : std::uint16_t {
   kNone = 0,
   kMalformedFrame = 1,

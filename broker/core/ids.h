@@ -57,10 +57,12 @@ std::string to_hex(const std::array<std::uint8_t, 16>& bytes);
 /// Reads what to_string wrote. False, with `id` unchanged, when the text is not a UUID.
 bool parse_job_id(std::string_view text, JobId& id);
 
-/// Reads what to_hex wrote. False, with `bytes` unchanged, when the text is not 32 hexadecimal digits.
+/// Reads what to_hex wrote. False, with `bytes` unchanged, when the text is not 32 hexadecimal
+/// digits.
 bool parse_hex(std::string_view text, std::array<std::uint8_t, 16>& bytes);
 
-/// Hash over both halves, mixed: ids come from outside, and a producer's ids share their first bytes.
+/// Hash over both halves, mixed: ids come from outside, and a producer's ids share their first
+/// bytes.
 template <typename Tag>
 struct Id16Hash {
   std::size_t operator()(const Id16<Tag>& id) const noexcept {

@@ -18,7 +18,9 @@ constexpr auto kIndex = build_index();
 constexpr bool no_pair_twice() {
   for (std::size_t i = 0; i < kTransitions.size(); ++i) {
     for (std::size_t j = i + 1; j < kTransitions.size(); ++j) {
-      if (kTransitions[i].from == kTransitions[j].from && kTransitions[i].move == kTransitions[j].move) return false;
+      if (kTransitions[i].from == kTransitions[j].from &&
+          kTransitions[i].move == kTransitions[j].move)
+        return false;
     }
   }
   return true;
@@ -58,33 +60,54 @@ std::optional<State> next_state(State from, Move move) {
 
 std::string_view name_of(State state) {
   switch (state) {
-    case State::kNone: return "none";
-    case State::kScheduled: return "scheduled";
-    case State::kQueued: return "queued";
-    case State::kRunning: return "running";
-    case State::kSucceeded: return "succeeded";
-    case State::kDead: return "dead";
-    case State::kExpired: return "expired";
-    case State::kCancelled: return "cancelled";
+    case State::kNone:
+      return "none";
+    case State::kScheduled:
+      return "scheduled";
+    case State::kQueued:
+      return "queued";
+    case State::kRunning:
+      return "running";
+    case State::kSucceeded:
+      return "succeeded";
+    case State::kDead:
+      return "dead";
+    case State::kExpired:
+      return "expired";
+    case State::kCancelled:
+      return "cancelled";
   }
   return "?";
 }
 
 std::string_view name_of(Move move) {
   switch (move) {
-    case Move::kSubmit: return "submit";
-    case Move::kSubmitDelayed: return "submit-delayed";
-    case Move::kDue: return "due";
-    case Move::kLease: return "lease";
-    case Move::kAdopt: return "adopt";
-    case Move::kSucceed: return "succeed";
-    case Move::kRetry: return "retry";
-    case Move::kHandBack: return "hand-back";
-    case Move::kBury: return "bury";
-    case Move::kCancel: return "cancel";
-    case Move::kCancelConfirmed: return "cancel-confirmed";
-    case Move::kExpire: return "expire";
-    case Move::kReplay: return "replay";
+    case Move::kSubmit:
+      return "submit";
+    case Move::kSubmitDelayed:
+      return "submit-delayed";
+    case Move::kDue:
+      return "due";
+    case Move::kLease:
+      return "lease";
+    case Move::kAdopt:
+      return "adopt";
+    case Move::kSucceed:
+      return "succeed";
+    case Move::kRetry:
+      return "retry";
+    case Move::kHandBack:
+      return "hand-back";
+    case Move::kBury:
+      return "bury";
+    case Move::kCancel:
+      return "cancel";
+    case Move::kCancelConfirmed:
+      return "cancel-confirmed";
+    case Move::kExpire:
+      return "expire";
+    case Move::kReplay:
+      return "replay";
   }
   return "?";
 }

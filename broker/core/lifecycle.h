@@ -43,13 +43,14 @@ inline constexpr std::size_t kMoves = 13;
 //    submit(delay)  |                     v            lease            result ok
 //   ---------> scheduled               queued ----------------> running ---------> SUCCEEDED
 //    submit    ^   ^                    ^ ^ |                    | | | |
-//   -----------|---|--------------------+ | |  expires_at passed | | | +-- reject, attempts used up,
-//              |   |    handed back,        | +--> EXPIRED       | | |     crashes used up --> DEAD --replay--> queued
-//              |   |    no attempt charged  +--------------------+ | |
-//              |   +---- retry after backoff (error, timeout, crash)-+ +-- cancel confirmed --> CANCELLED
+//   -----------|---|--------------------+ | |  expires_at passed | | | +-- reject, attempts used
+//   up,
+//              |   |    handed back,        | +--> EXPIRED       | | |     crashes used up --> DEAD
+//              --replay--> queued |   |    no attempt charged  +--------------------+ | | |   +----
+//              retry after backoff (error, timeout, crash)-+ +-- cancel confirmed --> CANCELLED
 //
-// Adoption: a worker that outlived its broker goes on with a job that the store still shows as waiting, because the
-// running mark is written late.
+// Adoption: a worker that outlived its broker goes on with a job that the store still shows as
+// waiting, because the running mark is written late.
 
 struct Transition {
   State from;
@@ -57,7 +58,8 @@ struct Transition {
   State to;
 };
 
-/// The only moves there are. Everything else is refused: next_state() says so, and the caller must ask.
+/// The only moves there are. Everything else is refused: next_state() says so, and the caller must
+/// ask.
 inline constexpr std::array kTransitions = {
     Transition{State::kNone, Move::kSubmit, State::kQueued},
     Transition{State::kNone, Move::kSubmitDelayed, State::kScheduled},

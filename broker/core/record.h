@@ -78,14 +78,15 @@ struct Attempt {
   Wall ended{};
   Outcome outcome = Outcome::kNone;
   Micros run{0};
-  /// The worker's JobError buffer, or absent when the broker itself found the failure (or there was none).
+  /// The worker's JobError buffer, or absent when the broker itself found the failure (or there was
+  /// none).
   Bytes error;
   std::string error_type;
   std::string error_message;
 };
 
-/// A job as the store keeps it. The views of an outgoing record point at names that the engine keeps for its life; those
-/// of a record read back point at the strings that came with it.
+/// A job as the store keeps it. The views of an outgoing record point at names that the engine
+/// keeps for its life; those of a record read back point at the strings that came with it.
 struct JobRecord {
   JobId id;
   std::string_view queue;
@@ -98,13 +99,13 @@ struct JobRecord {
   Bytes payload;  // absent when it was not asked for
   Millis timeout{0};
   Wall created{};
-  Wall due{};      // Scheduled: when it is queued; else zero
-  Wall expires{};  // zero: never
+  Wall due{};                  // Scheduled: when it is queued; else zero
+  Wall expires{};              // zero: never
   std::uint16_t attempts = 0;  // finished and charged
   std::uint16_t raised = 0;
   std::uint16_t timed_out = 0;
   std::uint16_t crashed = 0;
-  std::uint32_t generation = 0;  // replays so far
+  std::uint32_t generation = 0;               // replays so far
   std::shared_ptr<const JobOptions> options;  // absent: all defaults
 
   // Running:
@@ -171,7 +172,8 @@ struct Batch {
   std::vector<JobId> stale_notes;  // known jobs for which a result with a stale token came
 
   bool empty() const {
-    return jobs.empty() && removals.empty() && queues.empty() && hosts.empty() && stale_notes.empty();
+    return jobs.empty() && removals.empty() && queues.empty() && hosts.empty() &&
+           stale_notes.empty();
   }
 };
 

@@ -8,7 +8,8 @@ namespace jobwire::core {
 using Millis = std::chrono::milliseconds;
 using Micros = std::chrono::microseconds;
 
-/// A clock that nobody sets: leases, heartbeats and timers. It has no now(): time is an argument of the rules.
+/// A clock that nobody sets: leases, heartbeats and timers. It has no now(): time is an argument of
+/// the rules.
 struct SteadyTag {
   using duration = Micros;
   using rep = duration::rep;

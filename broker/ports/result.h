@@ -8,7 +8,8 @@
 
 namespace jobwire::ports {
 
-/// An operating failure: something outside this program did not do its part. `retryable` says whether waiting may help.
+/// An operating failure: something outside this program did not do its part. `retryable` says
+/// whether waiting may help.
 struct Failure {
   std::string message;
   bool retryable = false;
@@ -18,7 +19,7 @@ struct Failure {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}           // NOLINT: a value is a result
+  Result(T value) : value_(std::move(value)) {}              // NOLINT: a value is a result
   Result(Failure failure) : failure_(std::move(failure)) {}  // NOLINT: so is a failure
 
   explicit operator bool() const { return value_.has_value(); }

@@ -88,7 +88,8 @@ struct BatchRefused {
   core::Code code = core::Code::kNone;
   std::string message;
 };
-/// The store does not answer. The batch under way stays under way; it is settled when the store is back.
+/// The store does not answer. The batch under way stays under way; it is settled when the store is
+/// back.
 struct StoreAway {
   std::string message;
 };
@@ -100,7 +101,8 @@ struct StoreBack {
 struct Fenced {
   std::string message;
 };
-/// The store lost batches that are no longer in memory, or is empty, or is another one. Nobody may go on in silence.
+/// The store lost batches that are no longer in memory, or is empty, or is another one. Nobody may
+/// go on in silence.
 struct StoreDiverged {
   std::string message;
 };
@@ -109,16 +111,18 @@ struct ReadDone {
   std::deque<StoredJob> jobs;  // one per asked id, in their order
 };
 
-using StoreEvent = std::variant<Committed, BatchRefused, StoreAway, StoreBack, Fenced, StoreDiverged, ReadDone>;
+using StoreEvent =
+    std::variant<Committed, BatchRefused, StoreAway, StoreBack, Fenced, StoreDiverged, ReadDone>;
 
-/// Where jobs are kept. The broker's one thread calls it; open() and recover_…() may block for bounded times, the rest
-/// never blocks. Contract suite: tests/contract/broker/store_contract.h, run on every implementation.
+/// Where jobs are kept. The broker's one thread calls it; open() and recover_…() may block for
+/// bounded times, the rest never blocks. Contract suite: tests/contract/broker/store_contract.h,
+/// run on every implementation.
 class Store {
  public:
   virtual ~Store() = default;
 
-  /// Takes the shard over: raises its epoch, so that every earlier owner's next commit fails as Fenced. Errors say what
-  /// to change in the configuration, or that the store is away (try again).
+  /// Takes the shard over: raises its epoch, so that every earlier owner's next commit fails as
+  /// Fenced. Errors say what to change in the configuration, or that the store is away (try again).
   virtual Result<StoreOpened> open() = 0;
 
   /// Reads all jobs that are not final, page by page in no set order; call until `last`.
@@ -129,13 +133,14 @@ class Store {
   /// Hosts whose entry has not expired.
   virtual Result<std::vector<core::HostId>> recover_hosts() = 0;
 
-  /// Starts one transaction. Requires: ready() . Exactly one Committed or BatchRefused follows, unless Fenced or
-  /// StoreDiverged ends everything.
+  /// Starts one transaction. Requires: ready() . Exactly one Committed or BatchRefused follows,
+  /// unless Fenced or StoreDiverged ends everything.
   virtual void commit(const core::Batch& batch) = 0;
   /// No batch is under way and the store is not away.
   virtual bool ready() const = 0;
 
-  /// Asks for jobs; answered by ReadDone. False when too many questions are waiting or the store is away.
+  /// Asks for jobs; answered by ReadDone. False when too many questions are waiting or the store is
+  /// away.
   virtual bool read(ReadRequest request) = 0;
 
   /// Moves bytes in both directions without blocking and appends what came of it.

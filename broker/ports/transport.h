@@ -25,12 +25,13 @@ struct PeerId {
 
 struct PeerIdHash {
   std::size_t operator()(const PeerId& peer) const noexcept {
-    return static_cast<std::size_t>((peer.route ^ static_cast<std::uint64_t>(peer.side)) * 0x9e3779b97f4a7c15ULL);
+    return static_cast<std::size_t>((peer.route ^ static_cast<std::uint64_t>(peer.side)) *
+                                    0x9e3779b97f4a7c15ULL);
   }
 };
 
-/// One received message. The bytes belong to the transport and end with the next receive(); they may start at any
-/// address.
+/// One received message. The bytes belong to the transport and end with the next receive(); they
+/// may start at any address.
 struct Received {
   PeerId peer;
   std::span<const std::uint8_t> envelope;
@@ -55,9 +56,11 @@ class Transport {
   virtual bool receive(Side side, Received& message) = 0;
 
   /// Copies envelope and blob. An empty blob is not sent as a frame.
-  virtual Sent send(PeerId peer, std::span<const std::uint8_t> envelope, std::span<const std::uint8_t> blob) = 0;
+  virtual Sent send(PeerId peer, std::span<const std::uint8_t> envelope,
+                    std::span<const std::uint8_t> blob) = 0;
 
-  /// Sleeps until a message may be there, one of `others` stirs (its revents are set), or the timeout has passed.
+  /// Sleeps until a message may be there, one of `others` stirs (its revents are set), or the
+  /// timeout has passed.
   virtual void wait(core::Micros timeout, std::span<pollfd> others) = 0;
 };
 

@@ -184,6 +184,24 @@ install_editable() {
   fi
 }
 
+# The queues that jobwire is measured against, outside .venv: they must not decide what jobwire runs with.
+need_peers() {
+  local stamp=$root/tests/bench/peers/node_modules/.lock.sha256 sum
+  need_packages redis-server python3 python3-venv
+  need_venv "$root/build/peers-venv" "$root/ops/dev/requirements-peers.txt"
+  # A Node.js from elsewhere brings its own npm; only where there is none is Debian's asked for.
+  command -v npm >/dev/null || need_packages nodejs npm
+  take_setup_lock
+  sum=$(sha256sum <"$root/tests/bench/peers/package-lock.json")
+  if [[ ! -f $stamp || $(<"$stamp") != "$sum" ]]; then
+    say "installing tests/bench/peers/package-lock.json"
+    (cd "$root/tests/bench/peers" && quietly npm ci --ignore-scripts --no-audit --no-fund) ||
+      die "npm could not install tests/bench/peers"
+    printf '%s\n' "$sum" >"$stamp"
+  fi
+  drop_setup_lock
+}
+
 # --------------------------------------------------------------------------------------- build
 
 known_presets=(dev release asan tsan)

@@ -14,6 +14,7 @@ import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TextIO
 
@@ -91,7 +92,7 @@ def _reason(skip: ET.Element, output: str) -> str:
     if not message.startswith("SKIP_"):
         return message
     lines = output.splitlines()
-    for line, following in zip(lines, lines[1:], strict=False):
+    for line, following in pairwise(lines):
         if line.endswith(": Skipped"):
             return following.strip()
     return ""

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "core/effect.h"
+#include "core/event.h"
+#include "jobwire/wire/message_generated.h"
+#include "ports/transport.h"
+#include "wire/limits.h"
+
+namespace jobwire::wire {
+
+/// Who a message came from, as the broker knows it and not as the message claims.
+struct Sender {
+  ports::Side side = ports::Side::kProducers;
+  /// Put into the decoded event. Zero before Hello.
+  core::SessionId session{};
+  /// kNone before Hello: everything but Hello is then refused as HelloFirst.
+  core::Role role = core::Role::kNone;
+};
+
+/// The message is refused, whole: nothing in it took effect. Answer it with Encoder::refused().
+struct RefusedIn {
+  core::Code code = core::Code::kNone;
+  /// A literal: what is wrong, for the peer and for the log.
+  const char* message = "";
+  /// The refused message's `request`; 0 when it has none or could not be read.
+  std::uint64_t request = 0;
+  /// For the log; NONE when it could not be read.
+  Body kind = Body::NONE;
+};
+
+/// The protocol version is spoken here, and the role belongs to this door.
+struct HelloIn {
+  std::string_view client;
+  core::SessionOpened opened;
+};
+
+struct GoodbyeIn {
+  core::Code code = core::Code::kNone;
+  std::string_view message;
+};
+
+/// To be echoed with Encoder::heartbeat(). `beat` has workers and leases only when an agent sent
+/// it.
+struct HeartbeatIn {
+  std::uint64_t sequence = 0;
+  core::HostBeat beat;
+};
+
+/// The jobs whose form is right, and receipts that refuse the others. Every job of the message is
+/// in one of the two.
+struct SubmitIn {
+  std::uint64_t request = 0;
+  core::Submitted good;
+  std::span<const core::ReceiptOut> bad;
+};
+
+struct ProgressNote {
+  core::LeaseToken token;
+  float value = 0;
+  std::string_view message;
+};
+
+struct ProgressIn {
+  core::SessionId session{};
+  std::span<const ProgressNote> notes;
+};
+
+using Decoded = std::variant<RefusedIn, HelloIn, GoodbyeIn, HeartbeatIn, SubmitIn,
+                             core::ResultsAsked, core::CancelAsked, core::WorkerReady,
+                             core::ResultsReported, core::HandedBack, core::WorkerDown, ProgressIn>;
+
+/// Turns received bytes into events, or into one refusal. What comes out has the right form: the
+/// envelope verified, every slice inside the blob, enums in range, required fields present, no list
+/// longer than the limits, the kind one that the sender's role may send. What the values mean is
+/// judged in the core.
+///
+/// Order of the checks: size, identifier, verifier, kind and role, then fields. Cost is linear in
+/// the envelope and the number of entries, whatever the bytes are; a payload is never read, an
+/// error buffer is verified.
+///
+/// One thread. Owns an aligned copy of the envelope and the vectors behind the spans, and uses them
+/// again for the next message: in a steady state it allocates only for jobs that carry JobOptions.
+class Decoder {
+ public:
+  explicit Decoder(const ProtocolLimits& limits);
+
+  /// Decodes one message. Views in the answer point into this object and into `message.blob`, and
+  /// end with the next call or the blob, whichever comes first. Never throws anything but
+  /// bad_alloc.
+  const Decoded& decode(const ports::Received& message, const Sender& sender);
+
+ private:
+  struct Slices;
+
+  Decoded decode_verified(const Sender& sender);
+  Decoded hello(const Hello& body, const Sender& sender);
+  Decoded goodbye(const Goodbye& body);
+  Decoded heartbeat(const Heartbeat& body, const Sender& sender);
+  Decoded submit(const Submit& body, const Sender& sender);
+  Decoded results_asked(const ResultRequest& body, const Sender& sender);
+  Decoded cancel_asked(const Cancel& body, const Sender& sender);
+  Decoded ready(const Ready& body, const Sender& sender);
+  Decoded results(const Results& body, const Sender& sender);
+  Decoded handed_back(const HandBack& body, const Sender& sender);
+  Decoded worker_down(const WorkerDown& body, const Sender& sender);
+  Decoded progress(const Progress& body, const Sender& sender);
+
+  ProtocolLimits limits_;
+  std::span<const std::uint8_t> blob_;
+  Decoded decoded_;
+
+  // Used again for each message.
+  std::vector<std::uint64_t> envelope_;  // aligned for every field
+  std::vector<std::uint64_t> error_;     // one JobError at a time
+  std::vector<core::Submission> submissions_;
+  std::vector<core::ReceiptOut> receipts_;
+  std::vector<core::JobId> ids_;
+  std::vector<core::LeaseToken> tokens_;
+  std::vector<core::WorkerNumber> workers_;
+  std::vector<core::HeldLease> leases_;
+  std::vector<std::string_view> names_;
+  std::vector<core::TypeOffer> offers_;
+  std::vector<core::ResultReport> reports_;
+  std::vector<ProgressNote> notes_;
+};
+
+}  // namespace jobwire::wire

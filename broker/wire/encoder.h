@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <flatbuffers/flatbuffers.h>
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "core/effect.h"
+#include "jobwire/wire/message_generated.h"
+#include "wire/limits.h"
+
+namespace jobwire::wire {
+
+using ByteSpan = std::span<const std::uint8_t>;
+
+/// One message on its way out. The spans end when put() returns.
+struct Outgoing {
+  core::SessionId session{};
+  Body kind = Body::NONE;
+  ByteSpan envelope;
+  /// Empty when the message has no second frame. A single big payload lies here as it is, not
+  /// copied.
+  ByteSpan blob;
+  /// Heads in it: jobs, receipts, results, tokens.
+  std::uint32_t entries = 0;
+};
+
+/// Takes messages one after another, in the order in which each session is to get them.
+class OutgoingSink {
+ public:
+  virtual ~OutgoingSink() = default;
+  virtual void put(const Outgoing& message) = 0;
+};
+
+/// The answer to Hello.
+struct WelcomeOut {
+  core::SessionId session{};
+  std::array<std::uint8_t, 16> broker{};  // random per start of a broker
+  std::uint64_t epoch = 0;
+  core::Durability durability = core::Durability::kUnspecified;
+  std::uint8_t replicas = 0;
+  core::Wall now{};
+  std::string_view version;
+};
+
+/// Turns effects of the core into messages, few of them: what goes to one session in one call
+/// shares messages of at most 256 dispatches or 1,024 receipts, results or tokens, and an envelope
+/// and blob within the limits. Within a session and kind the order of the effects is kept.
+///
+/// One thread. Owns one builder and one blob buffer, used again for every message.
+class Encoder {
+ public:
+  explicit Encoder(const ProtocolLimits& limits);
+
+  // ---- one message; the span ends with the next call of any method
+
+  ByteSpan welcome(const WelcomeOut& welcome);
+  ByteSpan refused(core::Code code, std::string_view message, std::uint64_t request = 0,
+                   core::Millis retry_after = core::Millis{0});
+  ByteSpan goodbye(core::Code code, std::string_view message);
+  /// The echo of a Heartbeat.
+  ByteSpan heartbeat(std::uint64_t sequence);
+
+  // ---- grouped by session
+
+  /// All of `effects` that travels, in this order: refusals, receipts, acks with lease refusals,
+  /// results, cancel replies, revokes, recalls, dispatches, lease cancellations. Not here, since
+  /// they need the runtime: result_reads, payload_reads, session_drops, logs.
+  void encode(const core::Effects& effects, OutgoingSink& sink);
+
+  void refusals(std::span<const core::RefusalOut> refusals, OutgoingSink& sink);
+  void receipts(std::span<const core::ReceiptOut> receipts, OutgoingSink& sink);
+  /// One ResultAck a session, with its highest `through` (0, which settles nothing, when it only
+  /// has refusals).
+  void acks(std::span<const core::AckOut> acks, std::span<const core::LeaseRefusalOut> refused,
+            OutgoingSink& sink);
+  /// The bytes of each are its result, or its JobError buffer, or one built of its ErrorText.
+  void results(std::span<const core::ResultOut> results, OutgoingSink& sink);
+  void cancel_replies(std::span<const core::CancelReplyOut> replies, OutgoingSink& sink);
+  void revokes(std::span<const core::RevokeOut> revokes, OutgoingSink& sink);
+  void recalls(std::span<const core::RecallOut> recalls, OutgoingSink& sink);
+  void dispatches(std::span<const core::DispatchOut> dispatches, OutgoingSink& sink);
+  void cancel_leases(std::span<const core::CancelLeaseOut> cancels, OutgoingSink& sink);
+
+ private:
+  /// Indexes of one session's items, chained in their order.
+  struct Group {
+    core::SessionId session{};
+    std::uint32_t first = 0;
+    std::uint32_t last = 0;
+    std::uint32_t size = 0;
+  };
+
+  template <typename T>
+  void group(std::span<const T> items);
+  template <typename T, typename Send>
+  void each_group(std::span<const T> items, std::size_t most, Send send);
+  template <typename T>
+  void tokens(std::span<const T> items, Body kind, OutgoingSink& sink);
+  template <typename BodyOffset>
+  ByteSpan finish(Body kind, BodyOffset body);
+  void put(core::SessionId session, Body kind, ByteSpan envelope, ByteSpan blob,
+           std::size_t entries, OutgoingSink& sink);
+  std::uint32_t append(ByteSpan bytes);
+  ByteSpan error_buffer(const core::ErrorText& text);
+
+  ProtocolLimits limits_;
+  flatbuffers::FlatBufferBuilder builder_;
+  flatbuffers::FlatBufferBuilder error_builder_;
+  std::vector<std::uint8_t> blob_;
+  std::vector<Group> groups_;
+  std::vector<std::uint32_t> next_;
+  std::vector<std::uint32_t> chunk_;
+};
+
+}  // namespace jobwire::wire

@@ -157,18 +157,8 @@ need_jobwire() {
 }
 
 generate_python_schemas() {
-  local out=$root/workers_py/src/jobwire/wire stamp sum
-  [[ -d $root/workers_py/src/jobwire ]] || return 0
-  stamp=$out/.schemas.sha256
-  sum=$(cat "$root"/schemas/*.fbs | sha256sum)
-  if [[ ! -f $stamp || $(<"$stamp") != "$sum" ]]; then
-    say "generating workers_py/src/jobwire/wire from schemas/"
-    # flatc also writes an empty __init__.py for the package above, so it works beside the sources, not in them.
-    rm -rf "$out" "$root/build/python-schemas"
-    quietly flatc --python -o "$root/build/python-schemas" "$root"/schemas/*.fbs || die "flatc refused the schemas"
-    mv "$root/build/python-schemas/jobwire/wire" "$out"
-    printf '%s\n' "$sum" >"$stamp"
-  fi
+  [[ ! -f $root/workers_py/generate.py ]] ||
+    quietly "$venv/bin/python" "$root/workers_py/generate.py" || die "the schemas give no Python code"
 }
 
 install_editable() {

@@ -12,6 +12,7 @@
 #include "jobwire/wire/message_generated.h"
 #include "ports/transport.h"
 #include "wire/limits.h"
+#include "wire/slices.h"
 
 namespace jobwire::wire {
 
@@ -97,24 +98,29 @@ class Decoder {
   const Decoded& decode(const ports::Received& message, const Sender& sender);
 
  private:
-  struct Slices;
+  RefusedIn refuse(core::Code code, const char* message) const;
+  void read(const Message& message, const Sender& sender);
+  void read_hello(const Hello& body, const Sender& sender);
+  void read_goodbye(const Goodbye& body);
+  void read_heartbeat(const Heartbeat& body, const Sender& sender);
+  void read_submit(const Submit& body, const Sender& sender);
+  void read_result_request(const ResultRequest& body, const Sender& sender);
+  void read_cancel(const Cancel& body, const Sender& sender);
+  void read_ready(const Ready& body, const Sender& sender);
+  void read_results(const Results& body, const Sender& sender);
+  void read_hand_back(const HandBack& body, const Sender& sender);
+  void read_worker_down(const WorkerDown& body, const Sender& sender);
+  void read_progress(const Progress& body, const Sender& sender);
 
-  Decoded decode_verified(const Sender& sender);
-  Decoded hello(const Hello& body, const Sender& sender);
-  Decoded goodbye(const Goodbye& body);
-  Decoded heartbeat(const Heartbeat& body, const Sender& sender);
-  Decoded submit(const Submit& body, const Sender& sender);
-  Decoded results_asked(const ResultRequest& body, const Sender& sender);
-  Decoded cancel_asked(const Cancel& body, const Sender& sender);
-  Decoded ready(const Ready& body, const Sender& sender);
-  Decoded results(const Results& body, const Sender& sender);
-  Decoded handed_back(const HandBack& body, const Sender& sender);
-  Decoded worker_down(const WorkerDown& body, const Sender& sender);
-  Decoded progress(const Progress& body, const Sender& sender);
+  bool read_result(const ResultHead& head, BlobSlices& slices, core::ResultReport& report);
+  bool read_leases(const flatbuffers::Vector<const LeaseHead*>* leases);
 
   ProtocolLimits limits_;
   std::span<const std::uint8_t> blob_;
   Decoded decoded_;
+  // Of the message at hand, for its refusal.
+  Body kind_ = Body::NONE;
+  std::uint64_t request_ = 0;
 
   // Used again for each message.
   std::vector<std::uint64_t> envelope_;  // aligned for every field

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/effect.h"
@@ -74,8 +75,8 @@ class Encoder {
 
   void refusals(std::span<const core::RefusalOut> refusals, OutgoingSink& sink);
   void receipts(std::span<const core::ReceiptOut> receipts, OutgoingSink& sink);
-  /// One ResultAck a session, with its highest `through` (0, which settles nothing, when it only
-  /// has refusals).
+  /// Lease refusals first, in acks with `through` 0, which settles nothing; then one ResultAck a
+  /// session, with its highest `through`.
   void acks(std::span<const core::AckOut> acks, std::span<const core::LeaseRefusalOut> refused,
             OutgoingSink& sink);
   /// The bytes of each are its result, or its JobError buffer, or one built of its ErrorText.
@@ -87,34 +88,42 @@ class Encoder {
   void cancel_leases(std::span<const core::CancelLeaseOut> cancels, OutgoingSink& sink);
 
  private:
-  /// Indexes of one session's items, chained in their order.
-  struct Group {
-    core::SessionId session{};
-    std::uint32_t first = 0;
-    std::uint32_t last = 0;
-    std::uint32_t size = 0;
-  };
+  /// A session in the upper half, an index into the effects in the lower: sorted, they are grouped
+  /// by session and keep their order.
+  using Key = std::uint64_t;
 
-  template <typename T>
-  void group(std::span<const T> items);
+  /// Calls send(session, keys) for each session; it returns how many keys it took, at least one.
   template <typename T, typename Send>
-  void each_group(std::span<const T> items, std::size_t most, Send send);
+  void each_group(std::span<const T> items, Send send);
   template <typename T>
   void tokens(std::span<const T> items, Body kind, OutgoingSink& sink);
-  template <typename BodyOffset>
-  ByteSpan finish(Body kind, BodyOffset body);
+  template <typename BodyTable>
+  ByteSpan finish(Body kind, flatbuffers::Offset<BodyTable> body);
   void put(core::SessionId session, Body kind, ByteSpan envelope, ByteSpan blob,
            std::size_t entries, OutgoingSink& sink);
-  std::uint32_t append(ByteSpan bytes);
+  flatbuffers::Offset<flatbuffers::String> literal(const char* text);
+  std::size_t put_receipts(std::span<const core::ReceiptOut> receipts, std::span<const Key> keys,
+                           OutgoingSink& sink);
+  std::size_t put_results(std::span<const core::ResultOut> results, std::span<const Key> keys,
+                          OutgoingSink& sink);
+  std::size_t put_dispatches(std::span<const core::DispatchOut> dispatches,
+                             std::span<const Key> keys, OutgoingSink& sink);
   ByteSpan error_buffer(const core::ErrorText& text);
+  /// The bytes that go with a result; they end with the next call.
+  ByteSpan payload_of(const core::ResultOut& result, bool& is_error);
 
   ProtocolLimits limits_;
   flatbuffers::FlatBufferBuilder builder_;
   flatbuffers::FlatBufferBuilder error_builder_;
   std::vector<std::uint8_t> blob_;
-  std::vector<Group> groups_;
-  std::vector<std::uint32_t> next_;
-  std::vector<std::uint32_t> chunk_;
+  std::vector<Key> keys_;
+  std::vector<std::pair<const char*, flatbuffers::Offset<flatbuffers::String>>> literals_;
+  std::vector<flatbuffers::Offset<Refusal>> refusal_offsets_;
+  std::vector<flatbuffers::Offset<Header>> header_offsets_;
+  std::vector<flatbuffers::Offset<DispatchExtra>> extra_offsets_;
+  std::vector<DispatchHead> dispatch_heads_;
+  std::vector<ResultView> result_views_;
+  std::vector<LeaseRefusal> lease_refusals_;
 };
 
 }  // namespace jobwire::wire

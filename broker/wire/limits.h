@@ -26,7 +26,10 @@ inline constexpr std::uint16_t kProtocolVersion = 1;
 
 // Fixed by the protocol, not by a broker's configuration.
 inline constexpr std::size_t kMaxEnvelopeBytes = 1'048'576;
+/// Root offset, file identifier, one table without fields.
+inline constexpr std::size_t kLeastBufferBytes = 12;
 inline constexpr std::size_t kVerifierDepth = 16;
+inline constexpr std::size_t kMaxDispatches = 256;
 inline constexpr std::size_t kMaxHeaders = 32;
 inline constexpr std::size_t kMaxHeaderBytes = 8192;
 inline constexpr std::size_t kMaxDedupKeyBytes = 128;
@@ -37,6 +40,9 @@ inline constexpr std::size_t kMaxFatalNameBytes = 256;
 inline constexpr std::size_t kMaxClientBytes = 256;
 inline constexpr std::size_t kMaxHostNameBytes = 255;
 inline constexpr std::size_t kMaxLogTailBytes = 65'536;
+inline constexpr std::size_t kMaxProgressBytes = 1024;
+/// Most leases, tokens or workers in one list: as many as the largest credit.
+inline constexpr std::size_t kMaxLeases = 4096;
 
 /// How many tables an envelope of `bytes` may have: 1 + 64 per KiB, at least 256. The verifier's
 /// own default lets a 400-byte message cost 14 ms.

@@ -108,8 +108,9 @@ struct JobRecord {
   std::uint32_t generation = 0;               // replays so far
   std::shared_ptr<const JobOptions> options;  // absent: all defaults
 
-  // Running:
+  // Running, or ended by a result:
   LeaseToken token;
+  std::string_view worker;  // "host/number"
   Wall started{};
 
   // Final:

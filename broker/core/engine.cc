@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/engine.h"
+
+#include <algorithm>
+#include <variant>
+
+namespace jobwire::core {
+
+Engine::Engine(const EngineConfig& config, std::uint64_t seed, std::uint64_t epoch, std::uint64_t sequence)
+    : config_(config),
+      random_(seed),
+      epoch_(epoch),
+      lanes_(jobs_, fleet_),
+      finished_({config.keep_finished, config.keep_finished_jobs, config.keep_finished_bytes},
+                {config.keep_dead, config.keep_dead_jobs, config.keep_finished_bytes}),
+      sequence_(sequence) {}
+
+bool Engine::restore(const JobRecord& record, Now now) {
+  const bool waits = record.state == State::kScheduled || record.state == State::kQueued || record.state == State::kRunning;
+  if (!waits || record.priority > 9 || record.timeout.count() <= 0 || jobs_.find(record.id) != kNoJob) return false;
+  const JobIx ix = jobs_.insert(record.id);
+  Job& job = jobs_[ix];
+  job.state = job.stored = record.state;
+  job.lane = lanes_.lane(lanes_.queue(record.queue), lanes_.type(record.type));
+  job.encoding = record.encoding;
+  job.priority = record.priority;
+  job.keep_payload = record.keep_payload;
+  job.payload_size = record.payload_size;
+  job.timeout_ms = static_cast<std::uint32_t>(std::min<Millis::rep>(record.timeout.count(), 0xffffffff));
+  job.created = record.created;
+  job.due = record.due;
+  job.expires = record.expires;
+  job.started = record.started;
+  job.attempts = record.attempts;
+  job.raised = static_cast<std::uint8_t>(std::min<std::uint16_t>(record.raised, 255));
+  job.timed_out = static_cast<std::uint8_t>(std::min<std::uint16_t>(record.timed_out, 255));
+  job.crashed = static_cast<std::uint8_t>(std::min<std::uint16_t>(record.crashed, 255));
+  job.generation = record.generation;
+  job.adoptable = true;
+  if (record.options) job.more().options = record.options;
+  Queue& queue = lanes_[lanes_.queue_of(job)];
+  ++queue.jobs;
+  queue.bytes += job.payload_size;
+  if (job.state == State::kRunning) {
+    job.more().recovered_token = record.token;
+    orphans_.push_back(ix);
+  } else {
+    arm(ix, now);
+  }
+  return true;
+}
+
+void Engine::restore_final(const JobId& id, std::string_view queue, State state, Wall finished) {
+  finished_.add(id, lanes_.queue(queue), state, finished, Millis{0}, 0);
+}
+
+void Engine::restore_dedup(std::string_view key, const JobId& job, Millis left, Now now) {
+  const Steady until = now.steady + left;
+  dedups_[std::string(key)] = {job, until};
+  dedup_ends_.emplace(until, key);
+}
+
+void Engine::restore_host(const HostId& id) { awaited_hosts_.insert(id); }
+
+void Engine::finish_recovery(Now now) {
+  if (!awaited_hosts_.empty() && jobs_.size() > 0) {
+    adopting_until_ = now.steady + config_.adoption_window;
+    return;
+  }
+  Effects nothing_to_say;
+  close_adoption(now, nothing_to_say);
+}
+
+void Engine::apply(const Event& event, Now now, Effects& out) {
+  std::visit([&](const auto& happened) { on(happened, now, out); }, event);
+}
+
+void Engine::end_turn(Now now, Effects& out) {
+  fire_timers(now);
+  check_silence(now, out);
+  check_adoption(now, out);
+  dispatch(now, out);
+}
+
+std::optional<Steady> Engine::next_deadline() const {
+  // The checks of silence come every half second, whatever else.
+  Steady next = next_check_;
+  if (const auto timer = timers_.next()) next = std::min(next, *timer);
+  if (!batch_under_way_ && !store_away_) {
+    if (!late_marks_.empty()) next = std::min(next, late_marks_.front().due);
+    if (!dirty_.empty()) next = std::min(next, retry_batch_at_);
+  }
+  if (adopting_until_) next = std::min(next, *adopting_until_);
+  return next;
+}
+
+std::optional<State> Engine::state_of(const JobId& id) const {
+  const JobIx ix = jobs_.find(id);
+  if (ix != kNoJob) return jobs_[ix].state;
+  if (const FinishedJobs::Entry* entry = finished_.find(id)) return entry->state;
+  return std::nullopt;
+}
+
+Engine::Counts Engine::counts() const {
+  Counts counts;
+  counts.jobs = jobs_.size();
+  counts.finished = finished_.size();
+  counts.leases = fleet_.leases();
+  counts.workers = fleet_.workers();
+  counts.sessions = sessions_.size();
+  counts.unstored_jobs = unstored_jobs_;
+  counts.unstored_bytes = unstored_bytes_;
+  counts.resident_bytes = resident_bytes_;
+  counts.stale_results = stale_results_;
+  return counts;
+}
+
+void Engine::log(Effects& out, Severity severity, std::string text) const {
+  out.logs.push_back({severity, std::move(text)});
+}
+
+}  // namespace jobwire::core

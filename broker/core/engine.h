@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/config.h"
+#include "core/effect.h"
+#include "core/event.h"
+#include "core/finished_jobs.h"
+#include "core/fleet.h"
+#include "core/job_table.h"
+#include "core/lanes.h"
+#include "core/random.h"
+#include "core/record.h"
+#include "core/timers.h"
+
+namespace jobwire::core {
+
+/// The rules of the broker, and nothing else: no clock, no randomness of its own, no socket, no store, no log. The same
+/// events with the same times and seed give the same effects and batches, so that the simulator can run it a million
+/// times. One thread.
+///
+/// A turn: apply() each event, then end_turn(); execute the effects; and whenever the store is ready and has_batch(),
+/// give it stage(). What must wait for a commit (receipts, acknowledgements, results, the first dispatch) is kept here
+/// until BatchCommitted: every effect may be executed at once.
+///
+/// Order of durability: a job runs only after the commit that took it in; a failed attempt's retry is armed only after
+/// the commit that notes the failure. So no state in memory that others can see is ahead of the store, but for one:
+/// that a job is running is written late, or never when it ends before.
+class Engine {
+ public:
+  /// `epoch` is the store's; tokens of different epochs differ. `sequence` is that of the store's last batch.
+  Engine(const EngineConfig& config, std::uint64_t seed, std::uint64_t epoch, std::uint64_t sequence);
+
+  // ---- recovery, before the first turn
+
+  /// A job that had not ended. False when it makes no sense (and was left out).
+  bool restore(const JobRecord& job, Now now);
+  void restore_final(const JobId& id, std::string_view queue, State state, Wall finished);
+  void restore_dedup(std::string_view key, const JobId& job, Millis left, Now now);
+  /// A host that was there before: its workers may still run our jobs.
+  void restore_host(const HostId& id);
+  /// Opens the adoption window if there is anybody to wait for. Until it closes nothing is dispatched.
+  void finish_recovery(Now now);
+
+  // ---- turns
+
+  void apply(const Event& event, Now now, Effects& out);
+  /// Timers, silent peers, dispatch.
+  void end_turn(Now now, Effects& out);
+  /// When end_turn() has something to do even if nothing comes in.
+  std::optional<Steady> next_deadline() const;
+
+  // ---- towards the store
+
+  /// Something waits to be written, and no batch is under way.
+  bool has_batch(Now now) const;
+  /// The next batch. It stays the engine's and unchanged until BatchCommitted or BatchRejected names its sequence.
+  /// Requires: has_batch().
+  const Batch& stage(Now now);
+
+  // ---- questions, for logs, checks and tests
+
+  struct Counts {
+    std::size_t jobs = 0;  // not ended, or their end not stored
+    std::size_t finished = 0;
+    std::size_t leases = 0;
+    std::size_t workers = 0;
+    std::size_t sessions = 0;
+    std::uint64_t unstored_jobs = 0;
+    std::uint64_t unstored_bytes = 0;
+    std::uint64_t resident_bytes = 0;
+    std::uint64_t stale_results = 0;
+  };
+  Counts counts() const;
+  bool adopting() const { return adopting_until_.has_value(); }
+  /// The state of a job that has not ended or is still kept; nothing when it is not known.
+  std::optional<State> state_of(const JobId& id) const;
+  /// Shutting down, and everything that was taken is stored.
+  bool drained() const { return shutting_down_ && !batch_under_way_ && dirty_.empty() && unstored_jobs_ == 0; }
+
+ private:
+  struct Session {
+    Role role = Role::kNone;
+    WorkerIx worker = kNoWorker;
+    HostId host;
+    Steady heard{};
+    std::uint32_t unreceipted = 0;
+    std::uint64_t unreceipted_bytes = 0;
+  };
+
+  /// One job of the batch under way, and the Results message that its commit helps to settle.
+  struct Staged {
+    JobIx job;
+    State state;
+    bool inserted;
+    SessionId ack_session;
+    std::uint64_t ack_sequence;
+  };
+
+  // engine_intake.cc
+  void on(const Submitted& event, Now now, Effects& out);
+  void on(const ResultsAsked& event, Now now, Effects& out);
+  void on(const CancelAsked& event, Now now, Effects& out);
+  void submit(SessionId id, Session& session, const Submission& job, Now now, Effects& out);
+  void refuse(SessionId id, const Submission& job, Code code, const char* field, const char* message, Millis retry_after,
+              Effects& out) const;
+  bool answer_known(SessionId id, const Submission& job, Effects& out);
+  std::optional<Code> full(const Session& session, QueueIx queue, std::uint64_t bytes) const;
+  void watch(Job& job, SessionId session);
+  void cancel(SessionId session, std::uint64_t request, JobIx ix, Now now, Effects& out);
+  ResultOut view(const Job& job) const;
+
+  // engine_attempts.cc
+  void on(const ResultsReported& event, Now now, Effects& out);
+  void on(const HandedBack& event, Now now, Effects& out);
+  void grant(JobIx ix, WorkerIx worker, std::uint16_t offer, Now now, Effects& out);
+  LeaseIx bind(JobIx ix, WorkerIx worker, const LeaseToken& token, Move move, Now now);
+  void succeed(JobIx ix, const ResultReport& report, Now now);
+  struct Failed {
+    Outcome outcome = Outcome::kNone;
+    std::string_view error_type;
+    std::string_view error_message;
+    bool retryable = true;
+    Millis asked{0};
+    Micros run{0};
+    Wall started{};
+    std::span<const std::uint8_t> error;
+  };
+  void fail(JobIx ix, const Failed& failed, Now now);
+  /// Ends the lease; the job goes back to its queue as if it had never been leased.
+  void give_back(JobIx ix, Now now);
+  void confirm_cancel(JobIx ix, Now now);
+  void drop_lease(Job& job);
+  void finish(JobIx ix, Move move, Now now);
+  LeaseToken new_token();
+  const RetryPolicy& policy_of(const Job& job) const;
+
+  // engine_hosts.cc
+  void on(const SessionOpened& event, Now now, Effects& out);
+  void on(const SessionClosed& event, Now now, Effects& out);
+  void on(const WorkerReady& event, Now now, Effects& out);
+  void on(const HostBeat& event, Now now, Effects& out);
+  void on(const WorkerDown& event, Now now, Effects& out);
+  void reconcile(WorkerIx worker, std::span<const HeldLease> held, Now now, Effects& out);
+  bool adopt(WorkerIx worker, const HeldLease& held, Now now);
+  void retire_worker(WorkerIx worker, std::span<const LeaseToken> running, const Failed& failure, Now now, Effects& out);
+  void lose_host(const HostId& id, Now now, std::string_view why, Effects& out);
+  void check_silence(Now now, Effects& out);
+  void check_overdue(Now now, Effects& out);
+  void check_adoption(Now now, Effects& out);
+  void close_adoption(Now now, Effects& out);
+  void note_host(const HostId& id, Host& host, bool left, Now now);
+  void refresh_room(WorkerIx worker);
+
+  // engine_dispatch.cc
+  void fire_timers(Now now);
+  void dispatch(Now now, Effects& out);
+  void dispatch_group(GroupIx ix, Now now, Effects& out);
+  LaneIx pick_lane(Group::Served& served, Effects& out);
+  void fetch(LaneIx lane, Effects& out);
+  void on(const PayloadsLoaded& event, Now now, Effects& out);
+  std::uint32_t estimate(TypeIx type) const;
+
+  // engine_store.cc
+  void on(const BatchCommitted& event, Now now, Effects& out);
+  void on(const BatchRejected& event, Now now, Effects& out);
+  void on(const StoreWentAway& event, Now now, Effects& out);
+  void on(const StoreCameBack& event, Now now, Effects& out);
+  void on(const ShutdownBegun& event, Now now, Effects& out);
+  void mark_dirty(JobIx ix);
+  void write_of(JobIx ix, JobWrite& write);
+  void stage_late_marks(Now now);
+  void stored(const Staged& staged, Now now, Effects& out);
+  void arm(JobIx ix, Now now);
+  void settle(SessionId session, std::uint64_t sequence);
+  void acknowledge(Effects& out);
+  void announce_end(Job& job, Effects& out) const;
+  void forget(JobIx ix);
+  void receipt(SessionId session, const Job& job, bool duplicate, Effects& out) const;
+  void note_stored(Job& job, Effects& out);
+  void make_resident(Job& job, bool resident);
+  QueueDelta& delta(QueueIx queue);
+  void log(Effects& out, Severity severity, std::string text) const;
+
+  EngineConfig config_;
+  Random random_;
+  std::uint64_t epoch_;
+  std::uint64_t lease_counter_ = 0;
+
+  JobTable jobs_;
+  Fleet fleet_;
+  Lanes lanes_;
+  FinishedJobs finished_;
+  Timers timers_;
+  std::unordered_map<SessionId, Session> sessions_;
+
+  struct Dedup {
+    JobId job;
+    Steady until{};
+  };
+  std::unordered_map<std::string, Dedup> dedups_;
+  std::multimap<Steady, std::string> dedup_ends_;
+
+  // Towards the store.
+  std::deque<JobIx> dirty_;
+  std::vector<QueueIx> changed_queues_;
+  std::vector<HostWrite> host_writes_;
+  std::vector<JobId> stale_notes_;
+  /// A change that is written only if it still holds a moment later: the job runs under this token, or (zero token) waits
+  /// in its queue after a delay.
+  struct LateMark {
+    Steady due;
+    JobIx job;
+    std::uint64_t id_tail;
+    LeaseToken token;
+  };
+  std::deque<LateMark> late_marks_;
+  Batch batch_;
+  std::vector<Staged> staged_;
+  std::vector<WorkerIx> to_acknowledge_;
+  bool batch_under_way_ = false;
+  std::uint64_t sequence_;
+  Steady retry_batch_at_{};
+
+  std::uint64_t unstored_jobs_ = 0;  // taken in, not yet committed
+  std::uint64_t unstored_bytes_ = 0;
+  std::uint64_t resident_bytes_ = 0;
+  std::uint64_t stale_results_ = 0;
+  bool store_away_ = false;
+  bool shutting_down_ = false;
+
+  std::optional<Steady> adopting_until_;
+  std::set<HostId> awaited_hosts_;
+  std::vector<JobIx> orphans_;  // running, says the store, at nobody who has come back
+  Steady next_check_{};
+};
+
+}  // namespace jobwire::core

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is written, and what was kept back until it was.
+#include <algorithm>
+#include <cassert>
+
+#include "core/engine.h"
+
+namespace jobwire::core {
+namespace {
+
+/// A record's size in a batch without its payload or result; only bounds are made of it.
+constexpr std::uint64_t kRecordBytes = 300;
+constexpr Millis kRetryRejected{200};
+
+std::uint64_t bytes_of(const JobWrite& write) {
+  std::uint64_t bytes = kRecordBytes + write.job.payload.size() + write.job.result.size();
+  for (const Attempt& attempt : write.attempts) bytes += attempt.error.size() + attempt.error_message.size();
+  return bytes;
+}
+
+}  // namespace
+
+QueueDelta& Engine::delta(QueueIx ix) {
+  Queue& queue = lanes_[ix];
+  if (!queue.changed) {
+    queue.changed = true;
+    changed_queues_.push_back(ix);
+  }
+  return queue.delta;
+}
+
+void Engine::mark_dirty(JobIx ix) {
+  Job& job = jobs_[ix];
+  if (job.dirty) return;
+  job.dirty = true;
+  dirty_.push_back(ix);
+}
+
+void Engine::make_resident(Job& job, bool resident) {
+  if (job.resident == resident || job.payload_size == 0) return;
+  job.resident = resident;
+  if (resident) {
+    resident_bytes_ += job.payload_size;
+  } else {
+    resident_bytes_ -= job.payload_size;
+  }
+}
+
+void Engine::stage_late_marks(Now now) {
+  while (!late_marks_.empty() && late_marks_.front().due <= now.steady) {
+    const LateMark mark = late_marks_.front();
+    late_marks_.pop_front();
+    const Job& job = jobs_[mark.job];
+    if (job.id.tail() != mark.id_tail) continue;
+    const bool runs = job.state == State::kRunning && job.lease != kNoLease && fleet_[job.lease].token == mark.token;
+    const bool waits = mark.token.is_zero() && job.state == State::kQueued && job.stored != State::kQueued;
+    if (runs || waits) mark_dirty(mark.job);
+  }
+}
+
+bool Engine::has_batch(Now now) const {
+  if (batch_under_way_ || store_away_ || now.steady < retry_batch_at_) return false;
+  return !dirty_.empty() || !changed_queues_.empty() || !host_writes_.empty() || !stale_notes_.empty() ||
+         finished_.has_work(now.wall) || (!late_marks_.empty() && late_marks_.front().due <= now.steady);
+}
+
+void Engine::write_of(JobIx ix, JobWrite& write) {
+  Job& job = jobs_[ix];
+  JobRecord& record = write.job;
+  write.stored = job.stored;
+  record.id = job.id;
+  record.queue = lanes_.name(lanes_.queue_of(job));
+  record.type = lanes_.name(lanes_.type_of(job));
+  record.state = job.state;
+  record.encoding = job.encoding;
+  record.priority = job.priority;
+  record.keep_payload = job.keep_payload;
+  record.payload_size = job.payload_size;
+  record.timeout = Millis(job.timeout_ms);
+  record.created = job.created;
+  if (job.state == State::kScheduled) record.due = job.due;
+  record.expires = job.expires;
+  record.attempts = job.attempts;
+  record.raised = job.raised;
+  record.timed_out = job.timed_out;
+  record.crashed = job.crashed;
+  record.generation = job.generation;
+  if (job.stored == State::kNone && job.state != State::kSucceeded) record.payload = job.payload;
+  if (job.extra) {
+    record.options = job.extra->options;
+    write.attempts = std::move(job.extra->unstored_attempts);
+    job.extra->unstored_attempts.clear();
+  }
+  if (job.state == State::kRunning && job.lease != kNoLease) {
+    record.token = fleet_[job.lease].token;
+    record.worker = fleet_[fleet_[job.lease].worker].label;
+    record.started = job.started;
+  }
+  if (is_final(job.state)) {
+    record.started = job.started;
+    record.finished = job.finished;
+    record.run = Micros(job.run_us);
+    record.reason = job.reason;
+    if (job.state == State::kSucceeded) {
+      record.result = job.payload;
+      record.result_encoding = job.result_encoding;
+    }
+    // A dead job keeps its payload: it may be replayed.
+    write.drop_payload = !job.keep_payload && job.state != State::kDead;
+  }
+}
+
+const Batch& Engine::stage(Now now) {
+  assert(has_batch(now));
+  batch_ = Batch{};
+  staged_.clear();
+  batch_.sequence = sequence_ + 1;
+  batch_.now = now.wall;
+  stage_late_marks(now);
+  std::uint64_t bytes = 0;
+  while (!dirty_.empty() && batch_.jobs.size() < config_.max_batch_jobs && bytes < config_.max_batch_bytes) {
+    const JobIx ix = dirty_.front();
+    dirty_.pop_front();
+    Job& job = jobs_[ix];
+    job.dirty = false;
+    const bool nothing_new = job.stored == job.state && job.state != State::kRunning &&
+                             (!job.extra || job.extra->unstored_attempts.empty());
+    if (nothing_new) continue;
+    staged_.push_back({ix, job.state, job.stored == State::kNone, job.ack_session, job.ack_sequence});
+    job.ack_session = SessionId{};
+    job.staged = true;
+    batch_.jobs.emplace_back();
+    write_of(ix, batch_.jobs.back());
+    bytes += bytes_of(batch_.jobs.back());
+  }
+  std::vector<FinishedJobs::Removal> removals;
+  finished_.collect(now.wall, config_.max_batch_removals, removals);
+  for (const auto& removal : removals) {
+    batch_.removals.push_back({removal.id, lanes_.name(removal.queue), removal.state});
+  }
+  for (const QueueIx ix : changed_queues_) {
+    Queue& queue = lanes_[ix];
+    batch_.queues.push_back(queue.delta);
+    queue.delta = QueueDelta{};
+    queue.delta.queue = lanes_.name(ix);
+    queue.changed = false;
+  }
+  changed_queues_.clear();
+  batch_.hosts = std::move(host_writes_);
+  host_writes_.clear();
+  batch_.stale_notes = std::move(stale_notes_);
+  stale_notes_.clear();
+  batch_under_way_ = true;
+  return batch_;
+}
+
+void Engine::receipt(SessionId session, const Job& job, bool duplicate, Effects& out) const {
+  ReceiptOut receipt;
+  receipt.session = session;
+  receipt.id = receipt.job = job.id;
+  receipt.duplicate = duplicate;
+  receipt.state = job.state;
+  out.receipts.push_back(receipt);
+}
+
+void Engine::note_stored(Job& job, Effects& out) {
+  --unstored_jobs_;
+  unstored_bytes_ -= job.payload_size;
+  const auto session = sessions_.find(job.submitter);
+  if (session != sessions_.end()) {
+    --session->second.unreceipted;
+    session->second.unreceipted_bytes -= job.payload_size;
+    receipt(job.submitter, job, false, out);
+  }
+  job.submitter = SessionId{};
+  if (!job.extra) return;
+  for (const SessionId waiter : job.extra->receipt_waiters) receipt(waiter, job, true, out);
+  job.extra->receipt_waiters.clear();
+}
+
+void Engine::arm(JobIx ix, Now now) {
+  Job& job = jobs_[ix];
+  if (job.state == State::kQueued && !job.linked) {
+    lanes_.push_back(ix);
+  } else if (job.state == State::kScheduled) {
+    const Millis left = std::max(Millis{0}, job.due - now.wall);
+    timers_.set({now.steady + left, job.id.tail(), ix, ++job.timer_stamp, Timers::Kind::kDue});
+  }
+  if (job.expires != Wall{}) {
+    const Millis left = std::max(Millis{0}, job.expires - now.wall);
+    timers_.set({now.steady + left, job.id.tail(), ix, 0, Timers::Kind::kExpire});
+  }
+}
+
+void Engine::settle(SessionId session_id, std::uint64_t sequence) {
+  const auto session = sessions_.find(session_id);
+  if (session == sessions_.end() || session->second.worker == kNoWorker) return;
+  const WorkerIx ix = session->second.worker;
+  Worker& worker = fleet_[ix];
+  const auto at = static_cast<std::uint32_t>(sequence - static_cast<std::uint32_t>(worker.settled + 1));
+  if (at >= worker.unsettled.size() || worker.unsettled[at] == 0) return;
+  --worker.unsettled[at];
+  if (worker.unsettled.front() == 0 && !worker.ack_pending) {
+    worker.ack_pending = true;
+    to_acknowledge_.push_back(ix);
+  }
+}
+
+void Engine::acknowledge(Effects& out) {
+  for (const WorkerIx ix : to_acknowledge_) {
+    Worker& worker = fleet_[ix];
+    worker.ack_pending = false;
+    if (!worker.alive) continue;
+    const std::uint64_t before = worker.settled;
+    while (!worker.unsettled.empty() && worker.unsettled.front() == 0) {
+      worker.unsettled.pop_front();
+      ++worker.settled;
+    }
+    if (worker.settled != before && worker.connected) out.acks.push_back({worker.session, worker.settled});
+  }
+  to_acknowledge_.clear();
+}
+
+void Engine::announce_end(Job& job, Effects& out) const {
+  const auto push = [&](SessionId watcher) {
+    if (!sessions_.contains(watcher)) return;
+    ResultOut result = view(job);
+    result.session = watcher;
+    result.pushed = true;
+    out.results.push_back(std::move(result));
+  };
+  if (job.watcher != SessionId{}) push(job.watcher);
+  if (!job.extra) return;
+  for (const SessionId watcher : job.extra->watchers) push(watcher);
+  for (const CancelWaiter& waiter : job.extra->cancel_waiters) {
+    const Code code = job.state == State::kCancelled ? Code::kNone : Code::kAlreadyFinal;
+    out.cancel_replies.push_back({waiter.session, waiter.request, job.id, code, job.state});
+  }
+}
+
+void Engine::forget(JobIx ix) {
+  Job& job = jobs_[ix];
+  make_resident(job, false);
+  Queue& queue = lanes_[lanes_.queue_of(job)];
+  --queue.jobs;
+  queue.bytes -= job.payload_size;
+  jobs_.erase(ix);
+}
+
+void Engine::stored(const Staged& staged, Now now, Effects& out) {
+  Job& job = jobs_[staged.job];
+  job.staged = false;
+  job.stored = staged.state;
+  if (staged.inserted) {
+    note_stored(job, out);
+    // Beyond the budget payloads stay in the store, and are read again shortly before they are needed.
+    if (job.resident && resident_bytes_ > config_.payload_budget) {
+      make_resident(job, false);
+      job.payload = Bytes{};
+    }
+  }
+  if (staged.ack_session != SessionId{}) settle(staged.ack_session, staged.ack_sequence);
+  if (job.state != staged.state) return;  // it has moved on meanwhile, and is dirty again
+  if (is_final(job.state)) {
+    announce_end(job, out);
+    const Millis ttl = job.extra && job.extra->options ? job.extra->options->result_ttl : Millis{0};
+    const std::uint32_t bytes = static_cast<std::uint32_t>(
+        kRecordBytes + (job.state == State::kSucceeded ? job.payload.size() : 0) +
+        (job.keep_payload || job.state == State::kDead ? job.payload_size : 0));
+    finished_.add(job.id, lanes_.queue_of(job), job.state, job.finished, ttl, bytes);
+    forget(staged.job);
+  } else if (job.lease == kNoLease) {
+    arm(staged.job, now);
+  }
+}
+
+void Engine::on(const BatchCommitted& event, Now now, Effects& out) {
+  assert(batch_under_way_ && event.sequence == batch_.sequence);
+  (void)event;
+  batch_under_way_ = false;
+  sequence_ = batch_.sequence;
+  std::vector<Staged> staged;
+  staged.swap(staged_);
+  for (const Staged& write : staged) stored(write, now, out);
+  staged_.swap(staged);
+  staged_.clear();
+  acknowledge(out);
+}
+
+void Engine::on(const BatchRejected& event, Now now, Effects& out) {
+  assert(batch_under_way_ && event.sequence == batch_.sequence);
+  batch_under_way_ = false;
+  retry_batch_at_ = now.steady + kRetryRejected;
+  for (std::size_t i = 0; i < staged_.size(); ++i) {
+    const Staged& write = staged_[i];
+    Job& job = jobs_[write.job];
+    job.staged = false;
+    if (write.inserted) {
+      // Never taken in: the job does not exist.
+      ReceiptOut refusal;
+      refusal.id = refusal.job = job.id;
+      refusal.code = event.code;
+      refusal.retry_after = Millis(1'000);
+      refusal.message = "the store did not take it";
+      const auto session = sessions_.find(job.submitter);
+      if (session != sessions_.end()) {
+        --session->second.unreceipted;
+        session->second.unreceipted_bytes -= job.payload_size;
+        refusal.session = job.submitter;
+        out.receipts.push_back(refusal);
+      }
+      if (job.extra) {
+        for (const SessionId waiter : job.extra->receipt_waiters) {
+          refusal.session = waiter;
+          out.receipts.push_back(refusal);
+        }
+        for (const CancelWaiter& waiter : job.extra->cancel_waiters) {
+          out.cancel_replies.push_back({waiter.session, waiter.request, job.id, Code::kUnknownJob, State::kNone});
+        }
+        if (job.extra->options) dedups_.erase(job.extra->options->dedup_key);
+      }
+      --unstored_jobs_;
+      unstored_bytes_ -= job.payload_size;
+      if (job.dirty) std::erase(dirty_, write.job);
+      forget(write.job);
+      continue;
+    }
+    job.ack_session = write.ack_session;
+    job.ack_sequence = static_cast<std::uint32_t>(write.ack_sequence);
+    if (!batch_.jobs[i].attempts.empty()) {
+      std::vector<Attempt>& again = job.more().unstored_attempts;
+      again.insert(again.begin(), std::make_move_iterator(batch_.jobs[i].attempts.begin()),
+                   std::make_move_iterator(batch_.jobs[i].attempts.end()));
+    }
+    mark_dirty(write.job);
+  }
+  staged_.clear();
+  // What was to go, goes later; counters of what was refused are not counted.
+  for (const JobRemoval& removal : batch_.removals) {
+    finished_.add(removal.id, lanes_.queue(removal.queue), removal.state, Wall{}, Millis{0}, 0);
+  }
+  for (const QueueDelta& lost : batch_.queues) {
+    QueueDelta& counters = delta(lanes_.queue(lost.queue));
+    counters.succeeded += lost.succeeded;
+    counters.dead += lost.dead;
+    counters.expired += lost.expired;
+    counters.cancelled += lost.cancelled;
+    counters.failed_attempts += lost.failed_attempts;
+    counters.stale_results += lost.stale_results;
+  }
+  host_writes_.insert(host_writes_.end(), std::make_move_iterator(batch_.hosts.begin()),
+                      std::make_move_iterator(batch_.hosts.end()));
+  stale_notes_.insert(stale_notes_.end(), batch_.stale_notes.begin(), batch_.stale_notes.end());
+}
+
+void Engine::on(const StoreWentAway&, Now, Effects&) { store_away_ = true; }
+
+void Engine::on(const StoreCameBack&, Now, Effects&) { store_away_ = false; }
+
+void Engine::on(const ShutdownBegun&, Now, Effects&) { shutting_down_ = true; }
+
+}  // namespace jobwire::core

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "core/bytes.h"
+#include "core/ids.h"
+#include "core/lifecycle.h"
+#include "core/record.h"
+#include "core/time.h"
+
+namespace jobwire::core {
+
+enum class JobIx : std::uint32_t {};
+enum class QueueIx : std::uint32_t {};
+enum class LaneIx : std::uint32_t {};
+enum class LeaseIx : std::uint32_t {};
+
+inline constexpr JobIx kNoJob{0xffffffff};
+inline constexpr LeaseIx kNoLease{0xffffffff};
+
+template <typename Ix>
+constexpr std::uint32_t raw(Ix ix) {
+  return static_cast<std::uint32_t>(ix);
+}
+
+/// Who asked to cancel a job and waits for the confirmed end.
+struct CancelWaiter {
+  SessionId session{};
+  std::uint64_t request = 0;
+};
+
+/// What few jobs have. One allocation beside the job when it is needed.
+struct JobExtra {
+  std::shared_ptr<const JobOptions> options;
+  std::vector<Attempt> unstored_attempts;
+  std::shared_ptr<const Attempt> last_failure;
+  std::vector<SessionId> watchers;          // beside Job::watcher
+  std::vector<SessionId> receipt_waiters;   // submitted it again before it was stored
+  std::vector<CancelWaiter> cancel_waiters;
+  LeaseToken recovered_token;               // running, says the store, at a worker that has not come back yet
+};
+
+/// A job that has not ended, or whose end is not stored yet. Kept small: there may be ten million.
+struct Job {
+  JobId id;
+  Bytes payload;  // until it ends; then the result
+  std::unique_ptr<JobExtra> extra;
+  Wall created{};
+  Wall due{};      // Scheduled: when it is queued
+  Wall expires{};  // zero: never
+  Wall started{};
+  Wall finished{};
+  std::uint32_t payload_size = 0;  // of the submitted payload, here or not
+  std::uint32_t timeout_ms = 0;
+  std::uint32_t run_us = 0;
+  JobIx next = kNoJob;  // in its lane, or in the free list
+  JobIx previous = kNoJob;
+  LaneIx lane{};
+  LeaseIx lease = kNoLease;
+  SessionId submitter{};  // until the receipt is sent
+  SessionId watcher{};    // gets the result pushed
+  SessionId ack_session{};         // whose Results message waits for this job's commit; 0 none
+  std::uint32_t ack_sequence = 0;  // low bits of that message's sequence
+  std::uint32_t generation = 0;
+  std::uint16_t attempts = 0;
+  std::uint16_t timer_stamp = 0;
+  State state = State::kNone;
+  State stored = State::kNone;  // what the store shows
+  Encoding encoding = Encoding::kNone;
+  Encoding result_encoding = Encoding::kNone;
+  DeadReason reason = DeadReason::kNone;
+  std::uint8_t priority = 4;
+  std::uint8_t raised = 0;
+  std::uint8_t timed_out = 0;
+  std::uint8_t crashed = 0;
+  bool dirty : 1 = false;       // waits for the next batch
+  bool staged : 1 = false;      // is in the batch under way
+  bool linked : 1 = false;      // is in its lane's ready list
+  bool fetching : 1 = false;    // its payload has been asked for
+  bool keep_payload : 1 = false;
+  bool cancelling : 1 = false;  // running, and asked to stop
+  bool adoptable : 1 = false;   // recovered, not leased since: a worker may say that it runs it
+  bool resident : 1 = false;    // payload counts against the budget
+
+  JobExtra& more() {
+    if (!extra) extra = std::make_unique<JobExtra>();
+    return *extra;
+  }
+};
+
+/// All jobs that have not ended: slots that stay where they are, found by index or id. O(1).
+class JobTable {
+ public:
+  Job& operator[](JobIx ix) { return chunks_[raw(ix) / kChunk][raw(ix) % kChunk]; }
+  const Job& operator[](JobIx ix) const { return chunks_[raw(ix) / kChunk][raw(ix) % kChunk]; }
+
+  /// kNoJob when it is not here.
+  JobIx find(const JobId& id) const;
+
+  /// A fresh slot for `id`. Requires: the id is not here.
+  JobIx insert(const JobId& id);
+
+  /// Gives the slot back. Requires: nothing refers to it any more.
+  void erase(JobIx ix);
+
+  std::size_t size() const { return by_id_.size(); }
+
+  template <typename Visit>
+  void for_each(Visit&& visit) {
+    for (const auto& [id, ix] : by_id_) visit(ix);
+  }
+
+ private:
+  static constexpr std::uint32_t kChunk = 1024;
+
+  std::vector<std::unique_ptr<Job[]>> chunks_;
+  std::unordered_map<JobId, JobIx, Id16Hash<JobIdTag>> by_id_;
+  JobIx free_ = kNoJob;
+};
+
+}  // namespace jobwire::core

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "core/fleet.h"
+#include "core/job_table.h"
+#include "core/names.h"
+#include "core/record.h"
+
+namespace jobwire::core {
+
+enum class TypeIx : std::uint32_t {};
+
+/// The jobs of one type in one queue that may run now: a list for each priority, oldest first.
+struct Lane {
+  QueueIx queue{};
+  TypeIx type{};
+  struct List {
+    JobIx head = kNoJob;
+    JobIx tail = kNoJob;
+  };
+  std::array<List, 10> lists;
+  std::uint16_t mask = 0;  // bit p: list p is not empty
+  std::uint32_t ready = 0;
+  bool fetching = false;  // its first job's payload is being read
+  struct Server {
+    GroupIx group;
+    std::uint32_t queue;  // position in the group's queues
+  };
+  std::vector<Server> servers;
+};
+
+struct Queue {
+  std::vector<LaneIx> lanes;
+  std::uint64_t jobs = 0;   // not ended
+  std::uint64_t bytes = 0;  // their payloads
+  std::uint32_t weight = 1;
+  QueueDelta delta;
+  bool changed = false;  // delta waits for the next batch
+};
+
+struct JobType {
+  /// Measured run time of one job with the worker's own cost, exponentially weighted; 0 until the first result.
+  double run_us = 0;
+};
+
+/// Workers that serve the same queues and types: they share one ring of queues with work.
+struct Group {
+  struct Served {
+    QueueIx queue{};
+    std::vector<LaneIx> lanes;
+    bool in_ring = false;
+  };
+  std::vector<Served> queues;
+  std::deque<std::uint32_t> ring;
+  std::uint32_t quantum_left = 0;  // chunks that the front queue may still take
+  std::unordered_map<std::uint32_t, std::uint16_t> offers;  // type -> position in Ready.types
+  std::uint32_t members = 0;
+  std::uint32_t with_room = 0;  // members in one of the two lists
+  struct List {
+    WorkerIx head = kNoWorker;
+    WorkerIx tail = kNoWorker;
+  };
+  List idle;
+  List ahead;
+  bool hot = false;  // is in the engine's list of groups to look at
+};
+
+/// Queues, types, lanes and groups: which job is next for which workers. It knows nothing of leases or of the store.
+/// All steps per job are O(1), but for the lanes of one queue, which are as many as its types.
+class Lanes {
+ public:
+  Lanes(JobTable& jobs, Fleet& fleet) : jobs_(jobs), fleet_(fleet) {}
+
+  NameTable& queue_names() { return queue_names_; }
+  NameTable& type_names() { return type_names_; }
+  QueueIx queue(std::string_view name);  // made when it is new
+  TypeIx type(std::string_view name);    // made when it is new
+  LaneIx lane(QueueIx queue, TypeIx type);
+
+  Queue& operator[](QueueIx ix) { return queues_[raw(ix)]; }
+  JobType& operator[](TypeIx ix) { return types_[raw(ix)]; }
+  Lane& operator[](LaneIx ix) { return lanes_[raw(ix)]; }
+  Group& operator[](GroupIx ix) { return groups_[raw(ix)]; }
+  std::uint32_t queues() const { return static_cast<std::uint32_t>(queues_.size()); }
+  std::uint32_t groups() const { return static_cast<std::uint32_t>(groups_.size()); }
+  std::string_view name(QueueIx ix) const { return queue_names_[raw(ix)]; }
+  std::string_view name(TypeIx ix) const { return type_names_[raw(ix)]; }
+  QueueIx queue_of(const Job& job) { return lanes_[raw(job.lane)].queue; }
+  TypeIx type_of(const Job& job) { return lanes_[raw(job.lane)].type; }
+
+  /// The group of workers with exactly these queues and types, in this order.
+  GroupIx group(const std::vector<QueueIx>& queues, const std::vector<TypeIx>& types);
+
+  void push_back(JobIx job);
+  void push_front(JobIx job);
+  /// Takes a job out of its lane. Requires: it is linked.
+  void unlink(JobIx job);
+  /// The lane's next job. Requires: the lane is not empty.
+  JobIx front(LaneIx lane) const;
+
+  /// A lane may be served again: its payloads are here.
+  void unblock(LaneIx lane);
+
+  /// Puts a worker into the list of its group that fits its room.
+  void set_room(WorkerIx worker, Room room);
+
+  /// Groups that may have both work and workers; emptied by the caller.
+  std::vector<GroupIx>& hot() { return hot_; }
+  void heat(GroupIx group);
+
+ private:
+  void wake(Lane& lane);
+  void attach(LaneIx lane, GroupIx group);
+
+  JobTable& jobs_;
+  Fleet& fleet_;
+  NameTable queue_names_;
+  NameTable type_names_;
+  std::deque<Queue> queues_;
+  std::deque<JobType> types_;
+  std::deque<Lane> lanes_;
+  std::unordered_map<std::uint64_t, LaneIx> lane_of_;
+  std::deque<Group> groups_;
+  std::map<std::pair<std::vector<QueueIx>, std::vector<TypeIx>>, GroupIx> group_of_;
+  std::vector<GroupIx> hot_;
+};
+
+}  // namespace jobwire::core

@@ -127,7 +127,7 @@ need_venv() {
   local folder=$1 lock stamp sum python
   shift
   take_setup_lock
-  if ! "$folder/bin/python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then
+  if ! "$folder/bin/python" -c 'import pip, sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then
     python=$(find_python)
     say "making ${folder#"$root"/} with $python"
     rm -rf "$folder"

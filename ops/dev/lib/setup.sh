@@ -10,7 +10,7 @@ verb=${0##*/}
 venv=$root/.venv
 jobs=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
 export CMAKE_BUILD_PARALLEL_LEVEL=$jobs
-export PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
+export PIP_DISABLE_PIP_VERSION_CHECK=1
 cd "$root"
 mkdir -p build
 
@@ -42,13 +42,13 @@ quietly() {
   return "$code"
 }
 
-# Two verbs at once must not set up the same thing twice.
-take_setup_lock() {
-  exec {setup_lock}>"$root/build/.setup.lock"
-  flock -w 900 "$setup_lock" || die "another verb has held build/.setup.lock for 15 minutes"
+# Two verbs at once must not set up or compile the same thing.
+take_lock() {
+  exec {held_lock}>"$root/build/.$1.lock"
+  flock -w 1800 "$held_lock" || die "another verb has held build/.$1.lock for half an hour"
 }
 
-drop_setup_lock() { exec {setup_lock}>&-; }
+drop_lock() { exec {held_lock}>&-; }
 
 # ------------------------------------------------------------------------------- Debian packages
 
@@ -82,9 +82,9 @@ need_packages() {
   apt-get install ${missing[*]}"
   fi
   say "installing ${missing[*]}"
-  take_setup_lock
+  take_lock setup
   install_packages "${missing[@]}" || die "apt could not install ${missing[*]}"
-  drop_setup_lock
+  drop_lock
 }
 
 # Debian starts and enables a server when its package arrives. Ours are started by the program or the test that
@@ -126,7 +126,7 @@ find_python() {
 need_venv() {
   local folder=$1 lock stamp sum python
   shift
-  take_setup_lock
+  take_lock setup
   if ! "$folder/bin/python" -c 'import pip, sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then
     python=$(find_python)
     say "making ${folder#"$root"/} with $python"
@@ -143,17 +143,17 @@ need_venv() {
       printf '%s\n' "$sum" >"$stamp"
     fi
   done
-  drop_setup_lock
+  drop_lock
 }
 
 # The Python modules that flatc makes from schemas/, then the distributions of this tree in editable form.
 need_jobwire() {
   need_venv "$venv" "$root/ops/dev/requirements.txt"
-  take_setup_lock
+  take_lock setup
   generate_python_schemas
   install_editable "$root/workers_py"
   install_editable "$root/ops"
-  drop_setup_lock
+  drop_lock
 }
 
 generate_python_schemas() {
@@ -181,7 +181,7 @@ need_peers() {
   need_venv "$root/build/peers-venv" "$root/ops/dev/requirements-peers.txt"
   # A Node.js from elsewhere brings its own npm; only where there is none is Debian's asked for.
   command -v npm >/dev/null || need_packages nodejs npm
-  take_setup_lock
+  take_lock setup
   sum=$(sha256sum <"$root/tests/bench/peers/package-lock.json")
   if [[ ! -f $stamp || $(<"$stamp") != "$sum" ]]; then
     say "installing tests/bench/peers/package-lock.json"
@@ -189,7 +189,7 @@ need_peers() {
       die "npm could not install tests/bench/peers"
     printf '%s\n' "$sum" >"$stamp"
   fi
-  drop_setup_lock
+  drop_lock
 }
 
 # --------------------------------------------------------------------------------------- build
@@ -203,6 +203,8 @@ need_build() {
     die "there is no preset '$preset'; there are: ${known_presets[*]}"
   need_packages "${debian_packages[@]}"
   say "building preset $preset in build/$preset with $jobs jobs"
+  take_lock "$preset"
   quietly cmake --preset "$preset" || die "cmake could not configure preset $preset"
   cmake --build "build/$preset" -- --quiet >&2 || die "preset $preset does not compile"
+  drop_lock
 }

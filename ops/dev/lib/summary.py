@@ -149,6 +149,8 @@ def write(runs: Sequence[Run], reports: Sequence[tuple[str, str]], out: TextIO) 
         file=out,
     )
     for run in runs:
+        if not run.ran and not run.skipped:
+            continue
         print(
             f"{run.ring:<12} {run.language:<9} {run.passed:>7} {len(run.failed):>7} {len(run.skipped):>8}"
             f" {run.seconds:>9.1f}",

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The host agent: the process of `jobwire worker`. Runs no user code, so nothing that user code does can stop it.
+
+One thread: it waits for the broker, a dead child, a log line, a signal or a deadline, and then sees to all of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+
+from jobwire._agent_session import AgentSession
+from jobwire._logging import wrap_line
+from jobwire._supervisor import Outside, Settings, Supervisor
+from jobwire._transport import Connection, Link, Woken
+from jobwire._version import __version__
+from jobwire._wire import Role, encode_hello
+
+_PATIENCE_S = 2.0
+# The least a pipe takes without blocking once it is writable.
+_PIPE_BUF = 4096
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
+
+
+class Agent:
+    """Owns the connection to the broker and the supervisor."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._log = logging.getLogger("jobwire.agent")
+        host, host_name = os.urandom(16), socket.gethostname()
+        client = f"{settings.target} jobwire-py/{__version__}"
+        hello = encode_hello(Role.Agent, client, host, host_name, 0, os.getpid())
+        self._session = AgentSession(hello, self._log)
+        self._connection = Connection(settings.broker)
+        outside = Outside(
+            watch=self._connection.watch,
+            unwatch=self._connection.unwatch,
+            report=self._session.report,
+            print_line=self._print_line,
+        )
+        self._supervisor = Supervisor(settings, host, host_name, outside, self._log)
+        self._signals = 0
+        self._signals_seen = 0
+        self._stop_by: float | None = None
+        self._exit_code = 0
+        self._heard_at = time.monotonic()
+        self._told_away = False
+        self._lost_lines = 0
+
+    def run(self) -> int:
+        """Runs until told to stop; returns the exit code: 0, or 2 when the program cannot run."""
+        settings = self._settings
+        self._log.info(
+            "%s: %d worker(s) for %s, broker %s",
+            settings.target,
+            settings.workers,
+            ", ".join(settings.queues) or "all its queues",
+            settings.broker,
+        )
+        try:
+            with self._stop_signals() as wake:
+                self._connection.watch(wake.fileno())
+                while not self._done():
+                    self._turn(wake)
+                self._session.goodbye("stopped")
+                self._send()
+        finally:
+            self._supervisor.close()
+            self._connection.close(1000)
+        self._log.info("stopped")
+        return self._exit_code
+
+    # ---------------------------------------------------------------- one turn
+
+    def _turn(self, wake: socket.socket) -> None:
+        session, supervisor = self._session, self._supervisor
+        now = time.monotonic()
+        if supervisor.changed or now >= session.beat_at:
+            session.beat(supervisor.workers(), supervisor.running(), now)
+            supervisor.changed = False
+        self._send()
+        woken = self._connection.wait(self._timeout_ms(now), bool(session.outbox))
+        now = time.monotonic()
+        if wake.fileno() in woken.descriptors:
+            with contextlib.suppress(BlockingIOError):
+                wake.recv(4096)
+        self._see_signals(now)
+        self._take(woken, now)
+        while session.cancels:
+            supervisor.cancel(session.cancels.popleft(), now)
+        supervisor.step(set(woken.descriptors), now)
+        if supervisor.hopeless and self._stop_by is None:
+            self._give_up(supervisor.hopeless, now)
+        self._tell_if_away(now)
+
+    def _timeout_ms(self, now: float) -> int:
+        at = self._supervisor.next_deadline(now)
+        if self._session.open:
+            at = min(at, self._session.beat_at)
+        return max(0, math.ceil((at - now) * 1000))
+
+    def _take(self, woken: Woken, now: float) -> None:
+        session = self._session
+        if woken.link:
+            for change in self._connection.link_changes():
+                if change is Link.UP:
+                    session.connected(now)
+                else:
+                    session.disconnected()
+        if woken.message:
+            # What is left comes with the next turn.
+            for _ in range(64):
+                frames = self._connection.receive()
+                if frames is None:
+                    break
+                session.receive(frames, now)
+        session.tick(now)
+        if session.fatal is not None and self._stop_by is None:
+            self._give_up(f"the broker at {self._settings.broker} refuses: {session.fatal}", now)
+
+    def _send(self) -> None:
+        outbox = self._session.outbox
+        while outbox and self._connection.send(outbox[0]):
+            outbox.popleft()
+
+    def _tell_if_away(self, now: float) -> None:
+        if self._session.open:
+            self._heard_at = now
+            self._told_away = False
+        elif not self._told_away and now - self._heard_at > _PATIENCE_S:
+            self._told_away = True
+            told = "no broker answers at %s: waiting for it"
+            if self._session.welcome is not None:
+                told = "the broker at %s is away: what runs goes on, results wait"
+            self._log.warning(told, self._settings.broker)
+
+    # ---------------------------------------------------------------- stopping
+
+    def _see_signals(self, now: float) -> None:
+        while self._signals_seen < self._signals:
+            self._signals_seen += 1
+            if self._stop_by is None:
+                grace = self._settings.grace_s
+                self._log.info("stopping: workers have %g s; a second signal ends them now", grace)
+                self._stop(now)
+            else:
+                self._log.warning("stopping now")
+                self._supervisor.kill()
+
+    def _give_up(self, problem: str, now: float) -> None:
+        self._log.error("%s", problem)
+        self._exit_code = 2
+        self._stop(now)
+
+    def _stop(self, now: float) -> None:
+        self._stop_by = now + self._settings.grace_s + self._settings.term_grace_s
+        self._supervisor.drain(now)
+
+    def _done(self) -> bool:
+        if self._stop_by is None or not self._supervisor.empty:
+            return False
+        session = self._session
+        # The broker should know who died, but a broker that is away must not hold us up.
+        if session.unsettled and session.open and time.monotonic() < self._stop_by:
+            session.beat([], [], time.monotonic())
+            return False
+        return True
+
+    @contextlib.contextmanager
+    def _stop_signals(self) -> Iterator[socket.socket]:
+        def count(number: int, frame: object) -> None:
+            self._signals += 1
+
+        read, write = socket.socketpair()
+        with read, write:
+            read.setblocking(False)
+            write.setblocking(False)
+            old_wake = signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
+            old = {number: signal.signal(number, count) for number in _STOPPING}
+            try:
+                yield read
+            finally:
+                for number, handler in old.items():
+                    signal.signal(number, handler)
+                signal.set_wakeup_fd(old_wake)
+
+    # ---------------------------------------------------------------- what workers print
+
+    def _print_line(self, worker: int, line: str) -> None:
+        """Passes on a worker's line, unless our own stderr is stuck: heartbeats come first."""
+        text = wrap_line(line, worker, self._settings.log_format)
+        raw = text.encode("utf-8", "replace")[: _PIPE_BUF - 1] + b"\n"
+        _, writable, _ = select.select([], [sys.stderr], [], 0)
+        if not writable:
+            self._lost_lines += 1
+            return
+        if self._lost_lines:
+            lost, self._lost_lines = self._lost_lines, 0
+            self._log.warning("%d line(s) of workers were dropped: stderr was stuck", lost)
+        os.write(sys.stderr.fileno(), raw)

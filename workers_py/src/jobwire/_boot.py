@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an agent tells a worker process that it starts, and how that process can end.
+
+The order travels as one line of JSON through a pipe. The agent keeps the pipe's other end open as long as it lives.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+
+EXIT_SETUP = 78  # EX_CONFIG: the program cannot run as it is written
+EXIT_REFUSED = 77  # EX_NOPERM: the broker refuses this worker
+EXIT_INTERRUPTED = 75  # a run was stopped on the agent's order
+EXIT_ORPHANED = 70  # the agent is gone
+
+PROBLEM_PREFIX = b"jobwire: "
+"""Starts the line by which a worker says why it exits with EXIT_SETUP or EXIT_REFUSED."""
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """A worker's orders."""
+
+    target: str
+    broker: str
+    host: str  # hexadecimal
+    host_name: str
+    worker: int
+    slot: int
+    slots_fd: int
+    agent_pid: int
+    queues: tuple[str, ...]
+    credit: int
+    log_format: str
+
+    def dump(self) -> bytes:
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+
+def read_boot(descriptor: int) -> Boot:
+    """Reads the orders from the pipe, which stays open."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        piece = os.read(descriptor, 65536)
+        if not piece:
+            raise EOFError("the agent went away before it gave its orders")
+        line += piece
+    fields = json.loads(line)
+    fields["queues"] = tuple(fields["queues"])
+    return Boot(**fields)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a handler may know about the attempt that it is running."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+DepsT = TypeVar("DepsT")
+
+
+class Ctx(Generic[DepsT]):
+    """The first parameter of a handler that is annotated with it: `def f(ctx: Ctx[Model], image: bytes)`.
+
+    Made for one attempt and of no use after it. Everything may be read from any thread.
+    """
+
+    __slots__ = (
+        "_cancelled",
+        "_deadline_ns",
+        "_job",
+        "attempt",
+        "deps",
+        "headers",
+        "token",
+        "type",
+    )
+
+    def __init__(
+        self,
+        *,
+        job: bytes,
+        token: bytes,
+        type: str,  # noqa: A002 - the protocol's word
+        attempt: int,
+        deadline_ns: int,
+        headers: Mapping[str, str],
+        deps: DepsT,
+        cancelled: Callable[[], bool],
+    ) -> None:
+        self._job = job
+        self._deadline_ns = deadline_ns
+        self._cancelled = cancelled
+        self.token = token
+        self.type = type
+        self.attempt = attempt
+        self.headers = headers
+        self.deps = deps
+
+    @property
+    def id(self) -> uuid.UUID:
+        """The job's id, the same in every attempt."""
+        return uuid.UUID(bytes=self._job)
+
+    @property
+    def deadline(self) -> float:
+        """When the attempt will be stopped, on the clock of `time.monotonic()`."""
+        return self._deadline_ns / 1e9
+
+    @property
+    def time_left(self) -> float:
+        """Seconds until the deadline, never negative."""
+        return max(0.0, self.deadline - time.monotonic())
+
+    @property
+    def cancelled(self) -> bool:
+        """Someone has cancelled the job: clean up and return; what is returned then is dropped.
+
+        A handler that does not look at this is interrupted when the cancel's grace has gone by.
+        """
+        return self._cancelled()
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """A logger whose lines name the job and the attempt."""
+        logger = logging.getLogger(f"jobwire.job.{self.type}")
+        extra: dict[str, Any] = {"job": str(self.id), "attempt": self.attempt}
+        return logging.LoggerAdapter(logger, extra)

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How log lines look: text for people, one JSON object a line for machines. They go to stderr."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+
+FORMATS = ("text", "json")
+_TAGS = ("worker", "job", "attempt")
+
+
+class _Text(logging.Formatter):
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def format(self, record: logging.LogRecord) -> str:
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        tags = " ".join(f"{tag}={record.__dict__[tag]}" for tag in _TAGS if tag in record.__dict__)
+        line = f"{clock}.{int(record.msecs):03d} {record.levelname.lower():7} {self._name}: "
+        line += record.getMessage() + (f" [{tags}]" if tags else "")
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return line
+
+
+class _Json(logging.Formatter):
+    def __init__(self, worker: int | None) -> None:
+        super().__init__()
+        self._worker = worker
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields: dict[str, object] = {
+            "time": round(record.created, 3),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if self._worker is not None:
+            fields["worker"] = self._worker
+        fields.update({tag: record.__dict__[tag] for tag in _TAGS if tag in record.__dict__})
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        return json.dumps(fields, default=str)
+
+
+def configure(log_format: str, worker: int | None = None) -> None:
+    """Sets up the root logger of this process; a user's program may do it again as it likes."""
+    handler = logging.StreamHandler(sys.stderr)
+    name = "agent" if worker is None else f"worker {worker}"
+    handler.setFormatter(_Json(worker) if log_format == "json" else _Text(name))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+
+
+def wrap_line(line: str, worker: int, log_format: str) -> str:
+    """A line that a worker printed, as the agent passes it on."""
+    if log_format == "json":
+        if line.startswith("{") and line.endswith("}"):
+            return line
+        return json.dumps({"time": round(time.time(), 3), "worker": worker, "message": line})
+    return line if f" worker {worker}: " in line[:48] else f"worker {worker}| {line}"

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A worker's side of the protocol: jobs come in, results go out and are kept until the broker has settled them."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jobwire._heads import RESULT_HEAD, DispatchHead, Lease
+from jobwire._session import Phase, Session
+from jobwire._wire import (
+    Ack,
+    Code,
+    Dispatch,
+    Message,
+    Recall,
+    Refused,
+    ResultsEncoder,
+    Revoke,
+    code_name,
+    encode_goodbye,
+    encode_hand_back,
+    encode_ready,
+)
+
+KEPT_JOBS = 8192
+KEPT_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a worker tells in Ready. The position in `types` is the type of a DispatchHead."""
+
+    queues: tuple[str, ...]
+    types: tuple[tuple[str, str], ...]
+    slots: int
+    credit: int
+
+
+class Batch:
+    """One Dispatch. `next` is the index of the first job that has not started; recalled jobs become None."""
+
+    __slots__ = ("blob", "headers", "heads", "next")
+
+    def __init__(self, dispatch: Dispatch) -> None:
+        self.heads: list[DispatchHead | None] = list(dispatch.heads)
+        self.blob = dispatch.blob
+        self.headers = dispatch.headers
+        self.next = 0
+
+
+@dataclass(slots=True)
+class _Sent:
+    """One Results message that the broker has not settled. `sequence` is 0 while it waits for a session."""
+
+    sequence: int
+    heads: list[bytes]
+    attempts: list[int]
+    blob: bytes
+
+
+class WorkerSession(Session):
+    """See Session. The owner runs `batches` from the front and calls `finish` for each job, then `flush`."""
+
+    def __init__(self, hello: bytes, offer: Offer, worker: int, log: logging.Logger) -> None:
+        super().__init__(hello, log)
+        self.offer = offer
+        self.worker = worker
+        self.batches: deque[Batch] = deque()
+        self.running: DispatchHead | None = None
+        self.running_since_ms = 0
+        self.taking = True
+        self._encoder = ResultsEncoder()
+        self._sequence = 0
+        self._revoked: set[bytes] = set()
+        # Finished, and in no message yet.
+        self._heads: list[bytes] = []
+        self._attempts: list[int] = []
+        self._parts: list[bytes] = []
+        self._bytes = 0
+        # In a message, and not settled.
+        self._unsettled: deque[_Sent] = deque()
+        self._unsettled_jobs = 0
+        self._unsettled_bytes = 0
+
+    # ---------------------------------------------------------------- jobs
+
+    @property
+    def stalled(self) -> bool:
+        """So much is unsettled that no further job should start."""
+        return self._unsettled_jobs >= KEPT_JOBS or self._unsettled_bytes >= KEPT_BYTES
+
+    @property
+    def settled(self) -> bool:
+        """The broker has every result."""
+        return not self._heads and not self._unsettled
+
+    @property
+    def unsent_jobs(self) -> int:
+        return len(self._heads)
+
+    @property
+    def unsent_bytes(self) -> int:
+        return self._bytes
+
+    def finish(
+        self,
+        head: DispatchHead,
+        started_ms: int,
+        run_us: int,
+        outcome: int,
+        encoding: int,
+        payload: bytes,
+        retry_delay_ms: int = 0,
+    ) -> None:
+        """Notes the result of one job; it travels with the next flush."""
+        token = head[0]
+        if self._revoked and token in self._revoked:
+            self._revoked.discard(token)
+            return
+        size = len(payload)
+        offset = self._bytes
+        self._heads.append(
+            RESULT_HEAD.pack(
+                token,
+                head[1],
+                offset,
+                size,
+                run_us,
+                started_ms,
+                retry_delay_ms,
+                outcome,
+                encoding,
+            )
+        )
+        self._attempts.append(head[6])
+        if size:
+            self._parts.append(payload)
+            self._bytes = offset + size
+
+    def flush(self) -> None:
+        """Puts what is finished into one Results message."""
+        heads = self._heads
+        if not heads:
+            return
+        # A single part is not copied.
+        blob = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        sent = _Sent(0, heads, self._attempts, blob)
+        self._unsettled.append(sent)
+        self._unsettled_jobs += len(heads)
+        self._unsettled_bytes += self._bytes
+        self._heads, self._attempts, self._parts, self._bytes = [], [], [], 0
+        if self.phase is Phase.OPEN:
+            self._send(sent)
+
+    def hand_back(self, tokens: Sequence[bytes] | None = None) -> int:
+        """Gives back those of `tokens` that have not started, or everything; returns how many."""
+        wanted = None if tokens is None else set(tokens)
+        back = self._take_unstarted(wanted)
+        limit = self.limits.max_jobs_per_message
+        if self.phase is Phase.OPEN:
+            # Offline there is no one to tell; what Ready does not name is not held.
+            for at in range(0, len(back), limit):
+                self.outbox.append([encode_hand_back(back[at : at + limit])])
+        return len(back)
+
+    def stop_taking(self) -> int:
+        """From now on every job that has not started goes back, those that still arrive too."""
+        self.taking = False
+        return self.hand_back()
+
+    def goodbye(self, reason: str) -> None:
+        if self.phase is Phase.OPEN:
+            self.outbox.append([encode_goodbye(reason)])
+
+    # ---------------------------------------------------------------- Session
+
+    def _opened(self, restarted: bool, now: float) -> None:
+        held = self._held()
+        limit = self.limits.max_jobs_per_message
+        if len(held) > limit:
+            self._log.warning("%d leases held, only %d can be named", len(held), limit)
+        offer = self.offer
+        self.outbox.append(
+            [encode_ready(offer.queues, offer.types, offer.slots, offer.credit, held[:limit])]
+        )
+        self._sequence = 0
+        for sent in self._unsettled:
+            self._send(sent)
+        if not self.taking:
+            self.hand_back()
+
+    def _take(self, message: Message, now: float) -> None:
+        if isinstance(message, Dispatch):
+            if not self.taking:
+                self.outbox.append([encode_hand_back([head[0] for head in message.heads])])
+                return
+            kinds = len(self.offer.types)
+            if any(head[5] >= kinds for head in message.heads):
+                self._log.error("the broker sent a job of a type that was not offered")
+            self.batches.append(Batch(message))
+        elif isinstance(message, Ack):
+            if self.phase is Phase.OPEN:  # else it belongs to the session before
+                self._settle(message)
+        elif isinstance(message, Recall):
+            self.hand_back(message.tokens)
+        elif isinstance(message, Revoke):
+            self._revoke(message)
+
+    def _ends_the_peer(self, refused: Refused) -> bool:
+        return self.phase is Phase.GREETING or refused.code in (
+            Code.InvalidArgument,
+            Code.InvalidName,
+            Code.CreditExceeded,
+            Code.IncompatibleContract,
+            Code.NotPermitted,
+            Code.WrongRole,
+        )
+
+    # ---------------------------------------------------------------- details
+
+    def _send(self, sent: _Sent) -> None:
+        self._sequence += 1
+        sent.sequence = self._sequence
+        envelope = self._encoder.encode(sent.sequence, sent.heads)
+        self.outbox.append([envelope, sent.blob] if sent.blob else [envelope])
+
+    def _settle(self, ack: Ack) -> None:
+        unsettled = self._unsettled
+        while unsettled and 0 < unsettled[0].sequence <= ack.through:
+            sent = unsettled.popleft()
+            self._unsettled_jobs -= len(sent.heads)
+            self._unsettled_bytes -= len(sent.blob)
+        for _, code in ack.refused:
+            self._log.warning("the broker refused a result: %s", code_name(code))
+
+    def _revoke(self, revoke: Revoke) -> None:
+        tokens = set(revoke.tokens)
+        self._take_unstarted(tokens)
+        if self.running is not None and self.running[0] in tokens:
+            self._revoked.add(self.running[0])
+        # Results that were sent are answered by a refusal; those that were not are sent and refused alike.
+        self._log.info("the broker revoked %d lease(s)", len(tokens))
+
+    def _take_unstarted(self, wanted: set[bytes] | None) -> list[bytes]:
+        taken = []
+        for batch in self.batches:
+            for i in range(batch.next, len(batch.heads)):
+                head = batch.heads[i]
+                if head is not None and (wanted is None or head[0] in wanted):
+                    batch.heads[i] = None
+                    taken.append(head[0])
+        return taken
+
+    def _held(self) -> list[Lease]:
+        """Every lease here: running, then unstarted, then finished."""
+        held = []
+        if self.running is not None:
+            held.append(self._lease(self.running, self.running_since_ms))
+        for batch in self.batches:
+            held.extend(
+                self._lease(head, 0) for head in batch.heads[batch.next :] if head is not None
+            )
+        finished = [(sent.heads, sent.attempts) for sent in self._unsettled]
+        for heads, attempts in [*finished, (self._heads, self._attempts)]:
+            for packed, attempt in zip(heads, attempts, strict=True):
+                token, job, _, _, _, started_ms, *_ = RESULT_HEAD.unpack(packed)
+                held.append(Lease(token, job, self.worker, started_ms, attempt, True))
+        return held
+
+    def _lease(self, head: DispatchHead, started_ms: int) -> Lease:
+        return Lease(head[0], head[1], self.worker, started_ms, head[6], False)

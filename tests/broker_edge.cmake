@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+# The broker's edge: wire format, transport, log, configuration, the program jobwired.
+pkg_check_modules(GOLDEN_FLATBUFFERS REQUIRED IMPORTED_TARGET flatbuffers)
+set(golden_dir ${CMAKE_CURRENT_SOURCE_DIR}/contract/golden)
+
+add_library(jobwire_golden STATIC ${golden_dir}/golden_set.cc)
+target_include_directories(jobwire_golden PUBLIC ${golden_dir})
+target_compile_definitions(jobwire_golden PUBLIC JOBWIRE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+target_link_libraries(jobwire_golden PUBLIC PkgConfig::GOLDEN_FLATBUFFERS PRIVATE jobwire_flags)
+add_executable(make_golden ${golden_dir}/make_golden.cc)
+target_link_libraries(make_golden PRIVATE jobwire_golden jobwire_flags)
+
+file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/unit/broker/wire/*_test.cc)
+jobwire_test(broker_wire_test RING unit SOURCES ${sources} LIBS jobwire_wire jobwire_golden)
+jobwire_test(broker_golden_test RING contract SOURCES contract/broker/golden_test.cc LIBS jobwire_wire jobwire_golden)

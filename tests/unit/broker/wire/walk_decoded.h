@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+#include "wire/decoder.h"
+
+namespace jobwire::wire {
+
+/// Reads every byte that a decoded message offers, so that a view outside its memory is seen by the
+/// sanitizer. Returns a sum, so that nothing of it is optimized away.
+class DecodedWalk {
+ public:
+  std::uint64_t sum(const Decoded& decoded) {
+    sum_ = decoded.index();
+    std::visit([this](const auto& message) { walk(message); }, decoded);
+    return sum_;
+  }
+
+ private:
+  void bytes(const void* data, std::size_t size) {
+    for (std::size_t i = 0; i < size; ++i)
+      sum_ = sum_ * 31 + static_cast<const unsigned char*>(data)[i];
+  }
+  void walk(std::string_view text) { bytes(text.data(), text.size()); }
+  void walk(const char* text) { walk(std::string_view(text)); }
+  void walk(std::span<const std::uint8_t> blob) { bytes(blob.data(), blob.size()); }
+  template <typename T>
+  requires std::is_trivially_copyable_v<T>
+  void objects(std::span<const T> list) { bytes(list.data(), list.size_bytes()); }
+  void walk(const RefusedIn& refused) { walk(refused.message); }
+  void walk(const HelloIn& hello) { walk(hello.client), walk(hello.opened.host_name); }
+  void walk(const GoodbyeIn& goodbye) { walk(goodbye.message); }
+  void walk(const HeartbeatIn& heartbeat) {
+    objects(heartbeat.beat.workers), objects(heartbeat.beat.running);
+  }
+  void walk(const SubmitIn& submit) {
+    for (const core::Submission& job : submit.good.jobs) {
+      walk(job.queue), walk(job.type), walk(job.payload);
+      if (!job.options) continue;
+      walk(job.options->dedup_key);
+      for (const auto& [key, value] : job.options->headers) walk(key), walk(value);
+      for (const auto& name : job.options->retry.fatal) walk(name);
+    }
+    for (const core::ReceiptOut& refusal : submit.bad) walk(refusal.field), walk(refusal.message);
+  }
+  void walk(const core::ResultsAsked& asked) { objects(asked.ids); }
+  void walk(const core::CancelAsked& asked) { objects(asked.ids); }
+  void walk(const core::WorkerReady& ready) {
+    for (const std::string_view queue : ready.queues) walk(queue);
+    for (const core::TypeOffer& offer : ready.types) walk(offer.name);
+    objects(ready.held);
+  }
+  void walk(const core::ResultsReported& reported) {
+    for (const core::ResultReport& report : reported.results) {
+      walk(report.payload), walk(report.error_type), walk(report.error_message);
+    }
+  }
+  void walk(const core::HandedBack& back) { objects(back.tokens); }
+  void walk(const core::WorkerDown& down) { objects(down.running), walk(down.log_tail); }
+  void walk(const ProgressIn& progress) {
+    for (const ProgressNote& note : progress.notes) walk(note.message);
+  }
+
+  std::uint64_t sum_ = 0;
+};
+
+}  // namespace jobwire::wire

@@ -31,6 +31,7 @@ struct StoredJob {
   bool found = false;
   std::string queue;
   std::string type;
+  std::string worker;
   core::JobRecord job;
   /// The last attempt's JobError buffer, when it failed and the broker was given one.
   core::Bytes error;
@@ -41,6 +42,7 @@ struct StoredJob {
   void rebind() {
     job.queue = queue;
     job.type = type;
+    job.worker = worker;
   }
 };
 

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "adapters/redis/batch_writer.h"
+
+#include <utility>
+
+namespace jobwire::redis {
+namespace {
+
+/// Where a job stands within its index.
+core::Wall index_time(const core::JobRecord& job) {
+  switch (job.state) {
+    case core::State::kScheduled:
+      return job.due;
+    case core::State::kRunning:
+      return job.started;
+    case core::State::kSucceeded:
+    case core::State::kDead:
+    case core::State::kExpired:
+    case core::State::kCancelled:
+      return job.finished;
+    case core::State::kNone:
+    case core::State::kQueued:
+      return job.created;
+  }
+  return job.created;
+}
+
+}  // namespace
+
+void begin_transaction(CommandBuffer& out) { out.next("MULTI", 1); }
+
+Transaction end_transaction(const Keys& keys, CommandBuffer& out) {
+  Transaction transaction;
+  transaction.commands = out.commands() - 1;
+  out.next("EXEC", 1);
+  out.next("WATCH", 2);
+  out.arg(keys.epoch);
+  out.next("GET", 2);
+  out.arg(keys.epoch);
+  transaction.bytes = out.take();
+  return transaction;
+}
+
+Transaction BatchWriter::write(const core::Batch& batch, std::string&& storage) {
+  out_.reuse(std::move(storage));
+  begin_transaction(out_);
+  for (const core::JobWrite& job : batch.jobs) write_job(job);
+  for (const core::JobId& id : batch.stale_notes) {
+    out_.next("HINCRBY", 4);
+    out_.id(keys_.job, id);
+    out_.literal(bulk_of(Field::kStaleResults));
+    out_.arg("1");
+  }
+  write_removals(batch);
+  moves_.write(keys_, out_);
+  moves_.write_queues(keys_, out_);
+  for (const core::QueueDelta& delta : batch.queues) write_counters(delta);
+  for (const core::HostWrite& host : batch.hosts) write_host(host);
+  if (!batch.jobs.empty()) moves_.write_event(keys_, batch.sequence, limits_.events_kept, out_);
+  out_.next("SET", 3);
+  out_.arg(keys_.sequence);
+  out_.number(batch.sequence);
+  moves_.clear();
+  Transaction transaction = end_transaction(keys_, out_);
+  transaction.sequence = batch.sequence;
+  return transaction;
+}
+
+void BatchWriter::write_job(const core::JobWrite& write) {
+  const core::JobRecord& job = write.job;
+  jobs_.write(write, out_);
+  if (write.stored != core::State::kNone && write.stored != job.state)
+    moves_.leave(job.queue, write.stored, job.id);
+  moves_.enter(job.queue, job.state, index_time(job), job.id);
+  if (write.stored != core::State::kNone || !job.options || job.options->dedup_key.empty() ||
+      job.options->dedup_window.count() <= 0)
+    return;
+  out_.next("SET", 5);
+  out_.joined(keys_.dedup, job.options->dedup_key);
+  out_.id(job.id);
+  out_.arg("PX");
+  out_.number(job.options->dedup_window.count());
+  out_.next("ZADD", 4);
+  out_.arg(keys_.dedups);
+  out_.number((job.created + job.options->dedup_window).time_since_epoch().count());
+  out_.arg(job.options->dedup_key);
+}
+
+void BatchWriter::write_removals(const core::Batch& batch) {
+  if (batch.removals.empty()) return;
+  out_.next("UNLINK", batch.removals.size() + 1);
+  for (const core::JobRemoval& removal : batch.removals) {
+    out_.id(keys_.job, removal.id);
+    moves_.leave(removal.queue, removal.state, removal.id);
+  }
+  // Retention is also when keys that have expired leave the index of dedup keys.
+  out_.next("ZREMRANGEBYSCORE", 4);
+  out_.arg(keys_.dedups);
+  out_.arg("-inf");
+  out_.number(batch.now.time_since_epoch().count());
+}
+
+void BatchWriter::write_counters(const core::QueueDelta& delta) {
+  const auto add = [&](const Bulk& field, std::uint32_t count) {
+    if (count == 0) return;
+    out_.next("HINCRBY", 4);
+    out_.joined(keys_.queue, delta.queue);
+    out_.literal(field);
+    out_.number(count);
+  };
+  add("submitted", delta.submitted);
+  add("succeeded", delta.succeeded);
+  add("dead", delta.dead);
+  add("expired", delta.expired);
+  add("cancelled", delta.cancelled);
+  add("failed_attempts", delta.failed_attempts);
+  add("stale_results", delta.stale_results);
+}
+
+void BatchWriter::write_host(const core::HostWrite& host) {
+  if (host.left) {
+    out_.next("UNLINK", 2);
+    out_.hex(keys_.host, host.id.bytes);
+    out_.next("ZREM", 3);
+    out_.arg(keys_.hosts);
+    out_.hex(host.id.bytes);
+    return;
+  }
+  out_.next("HSET", 10);
+  out_.hex(keys_.host, host.id.bytes);
+  out_.arg("name");
+  out_.arg(host.name);
+  out_.arg("workers");
+  out_.number(host.workers);
+  out_.arg("slots");
+  out_.number(host.slots);
+  out_.arg("seen_ms");
+  out_.number(host.seen.time_since_epoch().count());
+  out_.next("PEXPIRE", 3);
+  out_.hex(keys_.host, host.id.bytes);
+  out_.number(limits_.host_ttl.count());
+  out_.next("ZADD", 4);
+  out_.arg(keys_.hosts);
+  out_.number(host.seen.time_since_epoch().count());
+  out_.hex(host.id.bytes);
+  out_.next("ZREMRANGEBYSCORE", 4);
+  out_.arg(keys_.hosts);
+  out_.arg("-inf");
+  out_.joined("(", std::to_string((host.seen - limits_.host_ttl).time_since_epoch().count()));
+}
+
+}  // namespace jobwire::redis

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "adapters/redis/recovery.h"
+
+#include <array>
+#include <string>
+
+#include "adapters/redis/stored_job_reader.h"
+
+namespace jobwire::redis {
+namespace {
+
+constexpr std::size_t kJobsPerPage = 1000;
+constexpr std::size_t kFinalsPerPage = 5000;
+constexpr std::size_t kKeysPerPage = 1000;
+constexpr std::size_t kSkipsTold = 10;
+
+}  // namespace
+
+Recovery::Recovery(const RedisOptions& options, const Keys& keys, ReadLink& link)
+    : options_(options), keys_(keys), link_(link), scan_(keys, link, options.log) {}
+
+void Recovery::skip(const core::JobId& id, std::string_view why) {
+  if (++skipped_ <= kSkipsTold && options_.log)
+    options_.log("recovery leaves out job " + core::to_string(id) + ": " + std::string(why));
+}
+
+void Recovery::tell_skipped() {
+  if (skipped_ > kSkipsTold && options_.log)
+    options_.log("recovery left out " + std::to_string(skipped_) + " jobs in all");
+  skipped_ = 0;
+}
+
+ports::Result<ports::RecoveredPage> Recovery::jobs() {
+  constexpr std::array kStates = {core::State::kRunning, core::State::kQueued,
+                                  core::State::kScheduled};
+  if (!scanning_) {
+    if (auto status = scan_.begin(kStates); !status) return status.failure();
+    scanning_ = true;
+  }
+  ports::RecoveredPage page;
+  entries_.clear();
+  if (auto status = scan_.next(kJobsPerPage, entries_); !status) return status.failure();
+  CommandBuffer out;
+  for (const IndexScan::Entry& entry : entries_) ask_recovered(keys_, entry.id, out);
+  std::size_t at = 0;
+  const auto take = [&](const Reply& reply) {
+    const IndexScan::Entry& entry = entries_[at++];
+    ports::StoredJob& job = page.jobs.emplace_back();
+    job.id = entry.id;
+    const ReadOutcome outcome = read_recovered(reply, job);
+    if (outcome == ReadOutcome::kFound && job.job.state == entry.state) return;
+    skip(entry.id, outcome == ReadOutcome::kMissing      ? "it is in an index, but has no hash"
+                   : outcome == ReadOutcome::kUnreadable ? "its fields cannot be read"
+                                                         : "its state is not that of its index");
+    page.jobs.pop_back();
+  };
+  if (auto status = link_.call(out.take(), entries_.size(), take); !status) {
+    scanning_ = false;  // a next call begins anew
+    return status.failure();
+  }
+  page.last = scan_.done();
+  if (page.last) {
+    scanning_ = false;
+    tell_skipped();
+  }
+  return page;
+}
+
+ports::Result<ports::RecoveredFinals> Recovery::finals() {
+  constexpr std::array kStates = {core::State::kSucceeded, core::State::kDead,
+                                  core::State::kExpired, core::State::kCancelled};
+  if (!scanning_) {
+    if (auto status = scan_.begin(kStates); !status) return status.failure();
+    scanning_ = true;
+  }
+  ports::RecoveredFinals page;
+  entries_.clear();
+  if (auto status = scan_.next(kFinalsPerPage, entries_); !status) {
+    scanning_ = false;
+    return status.failure();
+  }
+  page.jobs.reserve(entries_.size());
+  for (const IndexScan::Entry& entry : entries_)
+    page.jobs.push_back({entry.id, std::string(entry.queue), entry.state, entry.time});
+  page.last = scan_.done();
+  if (page.last) scanning_ = false;
+  return page;
+}
+
+ports::Result<std::vector<ports::RecoveredDedup>> Recovery::dedups() {
+  std::vector<ports::RecoveredDedup> found;
+  std::vector<std::string> keys;
+  for (std::size_t offset = 0;; offset += kKeysPerPage) {
+    CommandBuffer out;
+    out.next("ZRANGE", 4);
+    out.arg(keys_.dedups);
+    out.number(offset);
+    out.number(offset + kKeysPerPage - 1);
+    keys.clear();
+    if (auto status = link_.call(out.take(), 1,
+                                 [&](const Reply& reply) {
+                                   for (std::size_t i = 1; i < reply.size(); ++i)
+                                     keys.emplace_back(reply.text(i));
+                                 });
+        !status)
+      return status.failure();
+    if (keys.empty()) return found;
+    for (const std::string& key : keys) {
+      out.next("GET", 2);
+      out.joined(keys_.dedup, key);
+      out.next("PTTL", 2);
+      out.joined(keys_.dedup, key);
+    }
+    std::size_t at = 0;
+    ports::RecoveredDedup dedup;
+    bool good = false;
+    const auto take = [&](const Reply& reply) {
+      const std::string& key = keys[at / 2];
+      if (at++ % 2 == 0) {
+        good = core::parse_job_id(reply.text(), dedup.job);
+      } else if (good && reply.number() > 0) {
+        found.push_back({key, dedup.job, core::Millis(reply.number())});
+      }
+    };
+    if (auto status = link_.call(out.take(), 2 * keys.size(), take); !status)
+      return status.failure();
+  }
+}
+
+ports::Result<std::vector<core::HostId>> Recovery::hosts() {
+  std::vector<core::HostId> named;
+  CommandBuffer out;
+  out.next("ZRANGE", 4);
+  out.arg(keys_.hosts);
+  out.arg("0");
+  out.arg("-1");
+  if (auto status = link_.call(out.take(), 1,
+                               [&](const Reply& reply) {
+                                 for (std::size_t i = 1; i < reply.size(); ++i) {
+                                   core::HostId id;
+                                   if (core::parse_hex(reply.text(i), id.bytes))
+                                     named.push_back(id);
+                                 }
+                               });
+      !status)
+    return status.failure();
+  for (const core::HostId& id : named) {
+    out.next("EXISTS", 2);
+    out.hex(keys_.host, id.bytes);
+  }
+  std::vector<core::HostId> living;
+  std::size_t at = 0;
+  const auto take = [&](const Reply& reply) {
+    if (reply.number() == 1) living.push_back(named[at]);
+    ++at;
+  };
+  if (auto status = link_.call(out.take(), named.size(), take); !status) return status.failure();
+  return living;
+}
+
+}  // namespace jobwire::redis

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "adapters/redis/index_scan.h"
+#include "adapters/redis/redis_options.h"
+#include "ports/store.h"
+
+namespace jobwire::redis {
+
+/// What a broker reads when it starts. Each call blocks for one page: two round trips and about
+/// 5 us of Redis for each job.
+class Recovery {
+ public:
+  Recovery(const RedisOptions& options, const Keys& keys, ReadLink& link);
+
+  ports::Result<ports::RecoveredPage> jobs();
+  ports::Result<ports::RecoveredFinals> finals();
+  ports::Result<std::vector<ports::RecoveredDedup>> dedups();
+  ports::Result<std::vector<core::HostId>> hosts();
+
+ private:
+  void skip(const core::JobId& id, std::string_view why);
+  void tell_skipped();
+
+  const RedisOptions& options_;
+  const Keys& keys_;
+  ReadLink& link_;
+  IndexScan scan_;
+  bool scanning_ = false;
+  std::vector<IndexScan::Entry> entries_;
+  std::size_t skipped_ = 0;
+};
+
+}  // namespace jobwire::redis

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "adapters/redis/redis_store.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+namespace jobwire::redis {
+
+RedisStore::RedisStore(RedisOptions options)
+    : options_(std::move(options)),
+      keys_(options_.shard),
+      writer_(keys_, {options_.events_kept, options_.host_ttl}),
+      commits_(options_, keys_),
+      reads_(options_, keys_),
+      recovery_(options_, keys_, reads_) {
+  assert(Keys::valid_shard(options_.shard));
+}
+
+ports::Result<ports::StoreOpened> RedisStore::open() {
+  auto taken = commits_.take_over();
+  if (!taken) return taken.failure();
+  ports::StoreOpened opened;
+  opened.epoch = taken->epoch;
+  opened.last_sequence = taken->sequence;
+  opened.durability = taken->server.durability;
+  opened.description = std::move(taken->server.description);
+  return opened;
+}
+
+void RedisStore::commit(const core::Batch& batch) {
+  assert(ready());
+  commits_.commit(writer_.write(batch, commits_.spare()));
+}
+
+bool RedisStore::read(ports::ReadRequest request) {
+  return !commits_.away() && reads_.ask(std::move(request));
+}
+
+void RedisStore::poll(core::Steady now, std::vector<ports::StoreEvent>& events) {
+  commits_.poll(now, events);
+  if (commits_.ended()) return reads_.end();
+  reads_.poll(now, events);
+}
+
+void RedisStore::descriptors(std::vector<pollfd>& out) const {
+  commits_.descriptors(out);
+  reads_.descriptors(out);
+}
+
+std::optional<core::Steady> RedisStore::deadline() const {
+  const auto commits = commits_.deadline();
+  const auto reads = reads_.deadline();
+  if (!commits || !reads) return commits ? commits : reads;
+  return std::min(*commits, *reads);
+}
+
+}  // namespace jobwire::redis

@@ -28,8 +28,8 @@ _MISSING: Any = dataclasses.MISSING
 # ------------------------------------------------------------------ payloads
 
 
-def reader(annotation: Any, field: str) -> Read:
-    """How a whole payload becomes one argument; raises HandlerError for what is not served."""
+def reader(annotation: Any, field: str, where: str) -> Read:
+    """How a whole payload becomes one argument; raises HandlerError, naming `where`, for what is not served."""
     if annotation is bytes:
         return lambda payload, encoding: payload
     if annotation is memoryview:
@@ -38,7 +38,7 @@ def reader(annotation: Any, field: str) -> Read:
         return lambda payload, encoding: _read_str(payload, encoding, field)
     if annotation is Any:
         return lambda payload, encoding: _read_any(payload, encoding, field)
-    check = checker(annotation, field)
+    check = checker(annotation, where)
     return lambda payload, encoding: check(read_json(payload, encoding, field), field)
 
 

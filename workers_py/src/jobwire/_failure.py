@@ -18,17 +18,14 @@ _NOTES = 16
 _SOURCE_CHARACTERS = 400
 
 
-def describe(error: BaseException, *, limit: int, retryable: bool, skip_frames: int = 0) -> bytes:
-    """The JobError buffer of an exception, at most `limit` bytes long.
-
-    skip_frames: outermost calls that are jobwire's own.
-    """
+def describe(error: BaseException, *, limit: int, retryable: bool) -> bytes:
+    """The JobError buffer of an exception, at most `limit` bytes long; jobwire's own calls are left out."""
     # Each round halves what may be kept; the smallest form fits any limit that a broker can name.
     text, first, last = max(limit // 4, 64), _FIRST_FRAMES, _LAST_FRAMES
     links, notes = _CHAIN, _NOTES
     while True:
         encoded = encode_error(
-            _Describer(text, first, last, links, notes).describe(error, retryable, skip_frames)
+            _Describer(text, first, last, links, notes).describe(error, retryable)
         )
         if len(encoded) <= limit or (text <= 64 and last == 0):
             return encoded
@@ -47,8 +44,8 @@ class _Describer:
         self._notes = notes
         self._cut = False
 
-    def describe(self, error: BaseException, retryable: bool, skip_frames: int) -> JobError:
-        frames = self._frames(error.__traceback__, skip_frames)
+    def describe(self, error: BaseException, retryable: bool) -> JobError:
+        frames = self._frames(error.__traceback__)
         message = self._message(error)
         chain = self._chain(error)
         notes = self._noted(error)
@@ -72,19 +69,19 @@ class _Describer:
                     relation,
                     qualified_name(behind),
                     self._message(behind),
-                    self._frames(behind.__traceback__, 0),
+                    self._frames(behind.__traceback__),
                 )
             )
             error = behind
 
-    def _frames(self, traceback: TracebackType | None, skip: int) -> tuple[Frame, ...]:
+    def _frames(self, traceback: TracebackType | None) -> tuple[Frame, ...]:
+        while traceback is not None and _is_ours(traceback):
+            traceback = traceback.tb_next
         first: list[TracebackType] = []
         last: deque[TracebackType] = deque(maxlen=self._last)
         rest = 0
         while traceback is not None:
-            if skip:
-                skip -= 1
-            elif len(first) < self._first:
+            if len(first) < self._first:
                 first.append(traceback)
             else:
                 rest += 1
@@ -127,6 +124,10 @@ class _Describer:
             self._cut = True
             text = text[: self._text]
         return _clean(text)
+
+
+def _is_ours(traceback: TracebackType) -> bool:
+    return str(traceback.tb_frame.f_globals.get("__name__")).startswith("jobwire.")
 
 
 def qualified_name(error: BaseException) -> str:

@@ -140,7 +140,7 @@ def _payload(parameters: Mapping[str, Any], name: str) -> _Payload:
         return _no_payload
     if len(parameters) == 1:
         ((field, parameter),) = parameters.items()
-        read = reader(parameter.annotation, field)
+        read = reader(parameter.annotation, field, f"job {name!r}.{field}")
         if parameter.kind is parameter.KEYWORD_ONLY:
             return lambda payload, encoding: ([], {field: read(payload, encoding)})
         return lambda payload, encoding: ([read(payload, encoding)], {})

@@ -188,8 +188,7 @@ class WorkerLoop:
         elif isinstance(error, Reject):
             outcome = Outcome.Rejected
         limit = self._session.limits.max_error_bytes
-        # The outermost call is this file's.
-        buffer = describe(error, limit=limit, retryable=outcome != Outcome.Rejected, skip_frames=1)
+        buffer = describe(error, limit=limit, retryable=outcome != Outcome.Rejected)
         return outcome, buffer, retry_ms
 
     def _too_large(self, size: int) -> tuple[int, int, bytes]:

@@ -312,10 +312,8 @@ def _welcome(welcome: Any) -> Welcome:
             told.SessionTimeoutMs() or usual.session_timeout_ms,
             told.HeartbeatMs() or usual.heartbeat_ms,
         )
-    from jobwire.wire.Id import Id
-
-    id_ = welcome.Broker(Id())
-    broker = bytes(id_.Bytes(i) for i in range(16)) if id_ is not None else b""
+    id_ = welcome.Broker()
+    broker = bytes(id_.Bytes()) if id_ is not None else b""
     return Welcome(broker, welcome.Epoch(), welcome.Durability(), limits, _text(welcome.Version()))
 
 

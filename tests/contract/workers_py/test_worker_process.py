@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Jobs through a real worker process: arguments, results, errors, credit, recalls."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from jobwire.wire.Encoding import Encoding
+from jobwire.wire.Outcome import Outcome
+from worker_rig import FakeBroker, Host, Order, read_error, recall, revoke
+
+Start = Callable[..., Host]
+
+
+def test_worker_says_who_it_is_and_what_it_serves(broker: FakeBroker, start: Start) -> None:
+    start("-c", "1", "-q", "maps,images", "--credit", "7")
+    worker = broker.worker()
+    agent = broker.agent()
+    assert (worker.protocol, worker.worker, worker.slots, worker.credit) == (1, 1, 1, 7)
+    assert worker.host == agent.host
+    assert worker.host != bytes(16)
+    assert worker.queues == ["maps", "images"]
+    assert worker.types[:3] == ["echo", "upper", "add"]
+    assert worker.held == []
+
+
+def test_queues_are_those_of_the_jobs_unless_named(broker: FakeBroker, start: Start) -> None:
+    start("-c", "1")
+    assert broker.worker().queues == ["default", "maps"]
+
+
+def test_results_carry_bytes_text_json_and_nothing(broker: FakeBroker, start: Start) -> None:
+    start("-c", "1")
+    pair = b'{"b":{"x":3,"y":4},"a":{"x":1,"y":2}}'
+    orders = broker.dispatch(
+        broker.worker(),
+        Order("echo", b"\x00\xff"),
+        Order("upper", "grüße".encode(), Encoding.Utf8),
+        Order("add", pair, Encoding.Json),
+        Order("nothing"),
+    )
+    seen = [broker.result(order) for order in orders]
+    assert [(one.outcome, one.encoding, one.payload) for one in seen] == [
+        (Outcome.Succeeded, Encoding.Bytes, b"\x00\xff"),
+        (Outcome.Succeeded, Encoding.Utf8, "GRÜSSE".encode()),
+        (Outcome.Succeeded, Encoding.Json, b'{"x":4,"y":6}'),
+        (Outcome.Succeeded, Encoding.Bytes, b""),
+    ]
+    assert [one.job for one in seen] == [order.job for order in orders]
+    assert {one.sequence for one in seen} == {1}
+
+
+def test_context_tells_about_the_attempt(broker: FakeBroker, start: Start) -> None:
+    start("-c", "1")
+    worker = broker.worker()
+    plain, dressed = broker.dispatch(
+        worker,
+        Order("about", timeout_ms=5000),
+        Order("about", attempt=3, headers=(("tenant", "a"), ("trace", "b"))),
+    )
+    told = json.loads(broker.result(plain).payload)
+    assert 0 < told.pop("time_left") <= 5
+    assert told == {
+        "id": str(uuid.UUID(bytes=plain.job)),
+        "attempt": 1,
+        "type": "about",
+        "headers": {},
+        "loads": 1,
+        "pid": worker.pid,
+    }
+    told = json.loads(broker.result(dressed).payload)
+    assert (told["attempt"], told["headers"]) == (3, {"tenant": "a", "trace": "b"})
+
+
+def test_class_is_set_up_once_per_worker(broker: FakeBroker, start: Start) -> None:
+    start("-c", "1")
+    orders = broker.dispatch(broker.worker(), Order("counter"), Order("counter"), Order("counter"))
+    assert [broker.result(order).payload for order in orders] == [b"1", b"2", b"3"]
+
+
+def test_exception_reaches_the_broker_as_job_error(broker: FakeBroker, start: Start) -> None:
+    start("-c", "1")
+    (order,) = broker.dispatch(broker.worker(), Order("fail", b"outer", Encoding.Utf8))
+    seen = broker.result(order)
+    assert seen.outcome == Outcome.Raised
+    error = read_error(seen.payload)
+    assert (error.Type(), error.Message()) == (b"builtins.ValueError", b"outer")
+    assert (error.Retryable(), error.Truncated()) == (True, False)
+    assert error.FramesLength() == 1
+    frame = error.Frames(0)
+    assert frame.File().endswith(b"/worker_jobs.py")
+    assert frame.Function() == b"fail"
+    assert frame.Source() == b"raise ValueError(text) from error"
+    assert frame.Line() > 1
+    assert error.ChainLength() == 1
+    assert (error.Chain(0).Relation(), error.Chain(0).Type()) == (1, b"builtins.KeyError")
+
+
+def test_retry_and_reject_are_outcomes_of_their_own(broker: FakeBroker, start: Start) -> None:
+    start("-c", "1")
+    again, never = broker.dispatch(broker.worker(), Order("again"), Order("never"))
+    seen = broker.result(again)
+    assert (seen.outcome, seen.retry_delay_ms) == (Outcome.RetryAsked, 2500)
+    assert read_error(seen.payload).Message() == b"not yet"
+    seen = broker.result(never)
+    assert seen.outcome == Outcome.Rejected
+    error = read_error(seen.payload)
+    assert (error.Type(), error.Message()) == (b"jobwire.Reject", b"not for me")
+    assert not error.Retryable()
+
+
+def test_payload_that_does_not_fit_is_rejected_and_names_the_field(
+    broker: FakeBroker, start: Start
+) -> None:
+    start("-c", "1")
+    payload = b'{"a":{"x":1,"y":2},"b":{"x":"three","y":4}}'
+    (order,) = broker.dispatch(broker.worker(), Order("add", payload, Encoding.Json))
+    seen = broker.result(order)
+    assert seen.outcome == Outcome.Rejected
+    error = read_error(seen.payload)
+    assert error.Type() == b"jobwire.PayloadError"
+    assert error.Message() == b"b.x: must be an integer, is a string"
+
+
+def test_sys_exit_in_a_handler_is_a_failed_attempt(broker: FakeBroker, start: Start) -> None:
+    start("-c", "1")
+    leave, echo = broker.dispatch(broker.worker(), Order("leave"), Order("echo", b"still here"))
+    assert read_error(broker.result(leave).payload).Type() == b"builtins.SystemExit"
+    assert broker.result(echo).payload == b"still here"
+
+
+def test_result_over_the_limit_is_a_failed_attempt(broker: FakeBroker, start: Start) -> None:
+    start("-c", "1")
+    (order,) = broker.dispatch(broker.worker(), Order("huge", b"1048577", Encoding.Json))
+    seen = broker.result(order)
+    assert seen.outcome == Outcome.Raised
+    assert read_error(seen.payload).Type() == b"jobwire.ResultError"
+
+
+def test_long_job_does_not_hold_back_the_result_before_it(
+    broker: FakeBroker, start: Start, tmp_path: Path
+) -> None:
+    start("-c", "1")
+    gate = tmp_path / "gate"
+    short, long = broker.dispatch(
+        broker.worker(), Order("echo", b"a"), Order("hold", str(gate).encode(), Encoding.Utf8)
+    )
+    assert broker.result(short).payload == b"a"
+    assert not gate.exists()
+    gate.touch()
+    assert broker.result(long).outcome == Outcome.Succeeded
+
+
+def test_recalled_jobs_come_back_while_a_long_job_runs(
+    broker: FakeBroker, start: Start, tmp_path: Path
+) -> None:
+    start("-c", "1")
+    gate = tmp_path / "gate"
+    worker = broker.worker()
+    orders = broker.dispatch(
+        worker,
+        Order("hold", str(gate).encode(), Encoding.Utf8),
+        Order("echo", b"1"),
+        Order("echo", b"2"),
+        Order("echo", b"3"),
+    )
+    broker.running(orders[0])
+    broker.send(worker, recall([orders[0].token, orders[1].token, orders[3].token]))
+    broker.until("two jobs to come back", lambda: len(broker.handed_back) == 2)
+    assert broker.handed_back == [orders[1].token, orders[3].token]
+    gate.touch()
+    assert broker.result(orders[0]).outcome == Outcome.Succeeded
+    assert broker.result(orders[2]).payload == b"2"
+    assert {one.token for one in broker.results} == {orders[0].token, orders[2].token}
+
+
+def test_revoked_jobs_are_dropped_without_a_word(
+    broker: FakeBroker, start: Start, tmp_path: Path
+) -> None:
+    start("-c", "1")
+    gate = tmp_path / "gate"
+    worker = broker.worker()
+    hold, revoked, kept = broker.dispatch(
+        worker,
+        Order("hold", str(gate).encode(), Encoding.Utf8),
+        Order("echo", b"1"),
+        Order("echo", b"2"),
+    )
+    broker.running(hold)
+    broker.send(worker, revoke([hold.token, revoked.token]))
+    # The worker takes messages in order: when this recall is answered, the revoke has been taken.
+    (last,) = broker.dispatch(worker, Order("echo", b"3"))
+    broker.send(worker, recall([last.token]))
+    broker.until("the recalled job", lambda: broker.handed_back == [last.token])
+    gate.touch()
+    assert broker.result(kept).payload == b"2"
+    assert [one.token for one in broker.results] == [kept.token]
+
+
+def test_many_jobs_in_one_message_come_back_complete(broker: FakeBroker, start: Start) -> None:
+    start("-c", "2")
+    workers = [broker.worker(1), broker.worker(2)]
+    orders = [
+        broker.dispatch(worker, *(Order("echo", b"%d" % i) for i in range(500)))
+        for worker in workers
+    ]
+    broker.until("1,000 results", lambda: len(broker.results) >= 1000)
+    got = {one.token: one.payload for one in broker.results}
+    assert got == {order.token: order.payload for batch in orders for order in batch}
+    assert len(broker.results) == 1000
+    sent = {worker.route: [] for worker in workers}
+    for one in broker.results:
+        sent[one.peer].append(one.sequence)
+    for sequences in sent.values():
+        assert sorted(set(sequences)) == list(range(1, max(sequences) + 1))
+
+
+def test_descriptors_closed_by_a_handler_cost_one_worker(broker: FakeBroker, start: Start) -> None:
+    start("-c", "1")
+    broker.dispatch(broker.worker(), Order("close_descriptors"))
+    assert broker.down(1).worker == 1
+    (order,) = broker.dispatch(broker.worker(2), Order("echo", b"next"))
+    assert broker.result(order).payload == b"next"

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The app that the tests serve: well-behaved jobs and every kind of misbehaviour."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+
+from jobwire import App, Ctx, Reject, Retry
+
+app = App("rig")
+
+
+@dataclass
+class Deps:
+    loads: int
+
+
+@app.setup
+def load() -> Deps:
+    return Deps(loads=1)
+
+
+@app.job
+def echo(data: bytes) -> bytes:
+    return data
+
+
+@app.job
+def upper(text: str) -> str:
+    return text.upper()
+
+
+@dataclass
+class Point:
+    x: int
+    y: int
+
+
+@app.job(queue="maps")
+def add(a: Point, b: Point) -> Point:
+    return Point(a.x + b.x, a.y + b.y)
+
+
+@app.job
+def nothing() -> None:
+    pass
+
+
+@app.job
+def about(ctx: Ctx[Deps]) -> dict[str, object]:
+    return {
+        "id": str(ctx.id),
+        "attempt": ctx.attempt,
+        "type": ctx.type,
+        "headers": dict(ctx.headers),
+        "time_left": ctx.time_left,
+        "loads": ctx.deps.loads,
+        "pid": os.getpid(),
+    }
+
+
+@app.job
+class Counter:
+    def setup(self) -> None:
+        self.calls = 0
+
+    def run(self) -> int:
+        self.calls += 1
+        return self.calls
+
+
+@app.job
+def fail(text: str) -> None:
+    try:
+        raise KeyError("inner")
+    except KeyError as error:
+        raise ValueError(text) from error
+
+
+@app.job
+def again() -> None:
+    raise Retry(delay=2.5, reason="not yet")
+
+
+@app.job
+def never() -> None:
+    raise Reject("not for me")
+
+
+@app.job
+def leave() -> None:
+    sys.exit(3)
+
+
+@app.job
+def huge(size: int) -> bytes:
+    return bytes(size)
+
+
+@app.job
+def segfault() -> None:
+    ctypes.string_at(0)
+
+
+@app.job
+def vanish(code: int) -> None:
+    print("about to vanish", flush=True)
+    os._exit(code)
+
+
+@app.job
+def hold(path: str) -> str:
+    """Runs, letting others run, until the file is there."""
+    while not Path(path).exists():
+        time.sleep(0.002)
+    return path
+
+
+@app.job
+def hold_gil() -> None:
+    # A loop in C that never ends and never looks for signals.
+    deque(repeat(None), maxlen=0)
+
+
+@app.job
+def stubborn(path: str) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    hold(path)
+
+
+@app.job
+def tidy(path: str) -> None:
+    """Leaves a file when it is interrupted."""
+    try:
+        hold("/does/not/exist")
+    finally:
+        Path(path).write_text("tidied")
+
+
+@app.job
+def cooperative(ctx: Ctx[Deps]) -> str:
+    while not ctx.cancelled:
+        time.sleep(0.002)
+    return "gave up"
+
+
+@app.job(timeout=0.2)
+def capped() -> None:
+    hold("/does/not/exist")
+
+
+@app.job
+def close_descriptors() -> None:
+    os.closerange(3, 256)

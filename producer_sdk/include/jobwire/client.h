@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "jobwire/client_options.h"
+#include "jobwire/client_stats.h"
+#include "jobwire/close_report.h"
+#include "jobwire/export.h"
+#include "jobwire/job.h"
+#include "jobwire/job_id.h"
+#include "jobwire/job_result.h"
+#include "jobwire/pending.h"
+#include "jobwire/receipt.h"
+#include "jobwire/result.h"
+
+JOBWIRE_NAMESPACE_BEGIN
+
+namespace client_detail {
+class Session;
+}
+
+/// A producer's connection to a broker: hands jobs over, gets their results back.
+///
+/// Owns one thread, which owns the socket, and finds its way back by itself when the broker
+/// restarts or the network fails: it reconnects, sends every unreceipted job again with the same
+/// id, and asks again for every awaited result. Any thread may call any method at any time, except
+/// the destructor and moves. No call blocks without an end, no buffer grows without a bound,
+/// nothing throws.
+///
+/// Errors common to all calls, not repeated below: Unavailable when the broker cannot be reached in
+/// time and nothing was sent, Timeout when no answer came to what was sent, Closed after close(),
+/// NotPermitted and Incompatible when the broker does not accept this client, InvalidArgument for a
+/// blocking call from within a Pending::then callback.
+class JOBWIRE_EXPORT Client {
+ public:
+  using Milliseconds = std::chrono::milliseconds;
+
+  /// Connects to "tcp://host:port" or "ipc://path" and waits for the broker's welcome, up to
+  /// connect_timeout. Errors: Unavailable when nobody answered, InvalidArgument for the endpoint.
+  static Result<Client> connect(std::string_view endpoint, ClientOptions options = {});
+
+  Client(Client&& other) noexcept;
+  Client& operator=(Client&& other) noexcept;
+  /// close(linger), unless closed. Jobs that are not receipted by then go to
+  /// ClientOptions::on_lost.
+  ~Client();
+
+  // ------------------------------------------------------------------ handing jobs over
+
+  /// Durable when it returns: the broker has the job at the level that the receipt names. Refusals
+  /// that pass by themselves (a full queue, a store that is away) are tried again until
+  /// submit_timeout; then the last one is the error. On Timeout the job may or may not have
+  /// arrived: set Job::id beforehand to be able to submit it again without running it twice.
+  /// Errors: InvalidArgument, TooLarge, Conflict, Full, Paused. Cost: one round trip.
+  Result<Receipt> submit(const Job& job);
+
+  /// The same without waiting. Answers Full at once when the backlog is full.
+  Pending<Receipt> submit_async(const Job& job);
+
+  /// Many at once: they travel together and are receipted together. One answer per job, in order;
+  /// one job's refusal says nothing about the others. Cost: about one round trip per 16,384 jobs.
+  std::vector<Result<Receipt>> submit_batch(std::span<const Job> jobs);
+
+  /// Fire and forget: takes the job, returns its id at once, and sends it until the broker has
+  /// receipted or refused it, however often the connection breaks in between. What becomes of it
+  /// can be seen by flush(), stats(), ClientOptions::on_lost and close(). Errors: InvalidArgument,
+  /// TooLarge, and Full as OverflowPolicy says. Cost: about a microsecond, no system call while the
+  /// client is busy.
+  Result<JobId> post(const Job& job);
+
+  /// Waits until every job taken before this call is receipted or refused. Error: Timeout.
+  Status flush(Milliseconds timeout);
+
+  // ------------------------------------------------------------------ getting results
+
+  /// Submits and waits for the result: a remote procedure call that survives restarts. `timeout`
+  /// covers both; on Timeout the job goes on.
+  Result<JobResult> call(const Job& job, Milliseconds timeout);
+
+  /// The result of a job, from whichever process, as soon as it has ended: pushed, not polled. A
+  /// job that failed is a JobResult that says so, not an Error. Errors: Timeout, UnknownJob,
+  /// GoneJob, or the broker's refusal of a job that this client submitted. Costs one question to
+  /// the broker unless the job was submitted here with Job::watch().
+  Result<JobResult> wait(const JobId& id, Milliseconds timeout);
+
+  /// Many results: calls `fn(index into ids, result)` for each as it comes, on this thread. What
+  /// has not come when `timeout` has passed is called with Timeout, so each index is called exactly
+  /// once. Cost: the same for each result, however many are awaited.
+  void wait_each(std::span<const JobId> ids, Milliseconds timeout,
+                 const std::function<void(std::size_t, Result<JobResult>)>& fn);
+
+  /// The same, in order, when all have come or `timeout` has passed.
+  std::vector<Result<JobResult>> wait_all(std::span<const JobId> ids, Milliseconds timeout);
+
+  /// wait() without waiting. The id stays watched until its job ends or the client closes.
+  Pending<JobResult> watch(const JobId& id);
+
+  /// Asks once. Errors: NotFinished when the job has not ended, UnknownJob, GoneJob.
+  Result<JobResult> result(const JobId& id);
+
+  /// Where the job stands. Errors: UnknownJob, GoneJob.
+  Result<JobStatus> status(const JobId& id);
+
+  /// Ends a job that waits; asks the worker of one that runs to stop. Returns the state after the
+  /// request: Cancelled, or Running while the worker has not confirmed. Errors: AlreadyFinal,
+  /// UnknownJob, GoneJob.
+  Result<JobState> cancel(const JobId& id, std::string_view reason = {});
+
+  // ------------------------------------------------------------------ the client itself
+
+  /// Takes no more jobs, waits until all are receipted or `timeout` has passed, says goodbye and
+  /// reports what was not receipted. Everything that still waits is answered with Closed. A second
+  /// call returns an empty report.
+  CloseReport close(Milliseconds timeout);
+
+  [[nodiscard]] ClientStats stats() const;
+
+ private:
+  explicit Client(std::unique_ptr<client_detail::Session> session);
+  std::unique_ptr<client_detail::Session> session_;
+};
+
+JOBWIRE_NAMESPACE_END

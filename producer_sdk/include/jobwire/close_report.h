@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "jobwire/export.h"
+#include "jobwire/job_id.h"
+
+JOBWIRE_NAMESPACE_BEGIN
+
+/// What close() leaves behind.
+struct CloseReport {
+  /// Jobs that the client took and for which no receipt came. The broker may have some of them:
+  /// submitting them again with these ids is safe.
+  std::vector<JobId> unreceipted;
+  /// Posted jobs that made room for newer ones over the client's life.
+  std::uint64_t dropped = 0;
+
+  /// True when every job that the client took was receipted or refused to the caller's face.
+  [[nodiscard]] bool clean() const noexcept { return unreceipted.empty() && dropped == 0; }
+};
+
+JOBWIRE_NAMESPACE_END

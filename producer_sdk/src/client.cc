@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jobwire/client.h"
+
+#include <optional>
+#include <utility>
+
+#include "pending_state.h"
+#include "session.h"
+
+JOBWIRE_NAMESPACE_BEGIN
+
+using client_detail::deadline_in;
+using client_detail::PendingState;
+using client_detail::Question;
+using client_detail::Session;
+
+Client::Client(std::unique_ptr<Session> session) : session_(std::move(session)) {}
+Client::Client(Client&& other) noexcept = default;
+
+Client& Client::operator=(Client&& other) noexcept {
+  if (this != &other) {
+    if (session_) session_->close(deadline_in(session_->linger()));
+    session_ = std::move(other.session_);
+  }
+  return *this;
+}
+
+Client::~Client() {
+  if (session_) session_->close(deadline_in(session_->linger()));
+}
+
+Result<Client> Client::connect(std::string_view endpoint, ClientOptions options) {
+  auto session = Session::open(std::string(endpoint), std::move(options));
+  if (!session) return session.error();
+  return Client(std::move(*session));
+}
+
+Result<Receipt> Client::submit(const Job& job) {
+  if (auto refused = session_->refuse_own_thread()) return std::move(*refused);
+  return std::move(session_->submit({&job, 1}, session_->submit_deadline()).front());
+}
+
+Pending<Receipt> Client::submit_async(const Job& job) {
+  const auto state = std::make_shared<PendingState<Receipt>>();
+  session_->submit_async(job, state);
+  return Pending<Receipt>(state);
+}
+
+std::vector<Result<Receipt>> Client::submit_batch(std::span<const Job> jobs) {
+  if (auto refused = session_->refuse_own_thread()) {
+    return std::vector<Result<Receipt>>(jobs.size(), *refused);
+  }
+  return session_->submit(jobs, session_->submit_deadline());
+}
+
+Result<JobId> Client::post(const Job& job) { return session_->post(job); }
+
+Status Client::flush(Milliseconds timeout) { return session_->flush(timeout); }
+
+Result<JobResult> Client::call(const Job& job, Milliseconds timeout) {
+  if (auto refused = session_->refuse_own_thread()) return std::move(*refused);
+  const auto deadline = deadline_in(timeout);
+  Job watched = job;
+  watched.watch();
+  const auto receipt = std::move(session_->submit({&watched, 1}, deadline).front());
+  if (!receipt) return receipt.error();
+  return session_->wait(receipt->id, deadline);
+}
+
+Result<JobResult> Client::wait(const JobId& id, Milliseconds timeout) {
+  if (auto refused = session_->refuse_own_thread()) return std::move(*refused);
+  return session_->wait(id, deadline_in(timeout));
+}
+
+void Client::wait_each(std::span<const JobId> ids, Milliseconds timeout,
+                       const std::function<void(std::size_t, Result<JobResult>)>& fn) {
+  if (auto refused = session_->refuse_own_thread()) {
+    for (std::size_t i = 0; i < ids.size(); ++i) fn(i, *refused);
+    return;
+  }
+  session_->wait_each(ids, deadline_in(timeout), fn);
+}
+
+std::vector<Result<JobResult>> Client::wait_all(std::span<const JobId> ids, Milliseconds timeout) {
+  std::vector<std::optional<Result<JobResult>>> slots(ids.size());
+  wait_each(ids, timeout, [&slots](std::size_t index, Result<JobResult> result) {
+    slots[index].emplace(std::move(result));
+  });
+  std::vector<Result<JobResult>> results;
+  results.reserve(slots.size());
+  for (auto& slot : slots) results.push_back(std::move(*slot));
+  return results;
+}
+
+Pending<JobResult> Client::watch(const JobId& id) {
+  const auto state = std::make_shared<PendingState<JobResult>>();
+  session_->watch(id, state);
+  return Pending<JobResult>(state);
+}
+
+Result<JobResult> Client::result(const JobId& id) {
+  auto answer = session_->ask(Question::Kind::State, id, {});
+  if (answer && !is_final(answer->state())) {
+    return Error(ErrorCode::NotFinished, "the job is " + std::string(to_string(answer->state())));
+  }
+  return answer;
+}
+
+Result<JobStatus> Client::status(const JobId& id) {
+  const auto answer = session_->ask(Question::Kind::State, id, {});
+  if (!answer) return answer.error();
+  return answer->status();
+}
+
+Result<JobState> Client::cancel(const JobId& id, std::string_view reason) {
+  const auto answer = session_->ask(Question::Kind::Cancel, id, reason);
+  if (!answer) return answer.error();
+  return answer->state();
+}
+
+CloseReport Client::close(Milliseconds timeout) { return session_->close(deadline_in(timeout)); }
+
+ClientStats Client::stats() const { return session_->stats(); }
+
+JOBWIRE_NAMESPACE_END

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "deadline.h"
+#include "sink.h"
+
+JOBWIRE_NAMESPACE_BEGIN
+namespace client_detail {
+
+/// Answers for one thread that takes them as they come, all that are there at once. Thread-safe.
+template <class T>
+class Gather final : public Sink<T> {
+ public:
+  using Arrived = std::vector<std::pair<std::size_t, Result<T>>>;
+
+  void settle(std::size_t slot, Result<T> answer) override {
+    const std::lock_guard lock(mutex_);
+    arrived_.emplace_back(slot, std::move(answer));
+    if (std::exchange(waiting_, false)) some_.notify_one();
+  }
+
+  /// Waits for at least one answer and swaps everything that has come into `out`, which is cleared
+  /// first. Leaves it empty at the deadline.
+  void take(TimePoint deadline, Arrived& out) {
+    out.clear();
+    std::unique_lock lock(mutex_);
+    while (arrived_.empty()) {
+      waiting_ = true;
+      if (some_.wait_until(lock, deadline) == std::cv_status::timeout) break;
+    }
+    waiting_ = false;
+    out.swap(arrived_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable some_;
+  bool waiting_ = false;
+  Arrived arrived_;
+};
+
+}  // namespace client_detail
+JOBWIRE_NAMESPACE_END

@@ -1,0 +1,583 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "io_loop.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+JOBWIRE_NAMESPACE_BEGIN
+namespace client_detail {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Messages read, or sent, before the other direction has its turn.
+constexpr int kMessagesPerTurn = 32;
+// Payloads gathered into one message; a larger one travels alone.
+constexpr std::size_t kBlobBytes = 4U << 20;
+// What an envelope holds besides jobs.
+constexpr std::size_t kEnvelopeRoom = kMaxEnvelopeBytes - 4096;
+// Deadlines, resends and retries are looked after this often, while there are any.
+constexpr milliseconds kSweep{50};
+constexpr milliseconds kFirstHello{1'000};
+constexpr milliseconds kSlowestHello{5'000};
+constexpr int kHellosPerConnection = 3;
+constexpr milliseconds kRetryDefault{100};
+constexpr milliseconds kRetryLongest{5'000};
+constexpr milliseconds kResendLongest{60'000};
+constexpr milliseconds kGoodbyeLinger{100};
+constexpr char kVersion[] = " jobwire-cpp/0.1";
+
+template <class T>
+std::size_t count_of(const T* vector) {
+  return vector ? vector->size() : 0;
+}
+
+}  // namespace
+
+IoLoop::IoLoop(Exchange& exchange, std::unique_ptr<Link> link)
+    : exchange_(exchange), link_(std::move(link)) {}
+
+void IoLoop::stop() {
+  stop_.store(true, std::memory_order_release);
+  exchange_.waker.wake();
+}
+
+// Nothing to do twice in a row, once before and once after telling the callers: only then sleep.
+// Whoever came in between has either been seen or rings the bell.
+void IoLoop::run() {
+  while (!stop_.load(std::memory_order_acquire)) {
+    now_ = Clock::now();
+    bool busy = drain_events();
+    busy = drain_messages() || busy;
+    if (state_ == State::Open) {
+      busy = send_questions() || busy;
+      busy = send_jobs() || busy;
+    }
+    tick();
+    if (busy) {
+      if (std::exchange(armed_, false)) exchange_.waker.awake();
+    } else if (!std::exchange(armed_, true)) {
+      exchange_.waker.prepare(state_ == State::Open && !blocked_ && !window_full_);
+    } else {
+      sleep();
+      exchange_.waker.awake();
+      armed_ = false;
+    }
+  }
+  if (state_ == State::Open) {
+    link_->linger(kGoodbyeLinger);
+    send(outbound_.goodbye());
+  }
+  exchange_.phase.lost();
+  link_.reset();
+}
+
+void IoLoop::sleep() {
+  TimePoint until = now_ + kLongestWait;
+  const bool sweeps = !in_flight_.empty() || !delayed_.empty() || !asked_.empty() ||
+                      !unasked_.empty() || ask_again_ != TimePoint::max() ||
+                      exchange_.backlog.has_waiting();
+  if (sweeps) until = std::min(until, next_sweep_);
+  if (state_ == State::Open) until = std::min(until, next_heartbeat_);
+  if (state_ != State::Open) until = std::min(until, next_hello_);
+  link_->wait(until, exchange_.waker.fd(), blocked_);
+}
+
+bool IoLoop::drain_events() {
+  bool any = false;
+  for (Link::Event event = link_->next_event(); event != Link::Event::None;
+       event = link_->next_event()) {
+    any = true;
+    unanswered_hellos_ = 0;
+    if (event == Link::Event::Up) {
+      greet();
+    } else {
+      lose_session(State::Down);
+    }
+  }
+  return any;
+}
+
+bool IoLoop::drain_messages() {
+  Link::Message message;
+  int count = 0;
+  while (count < kMessagesPerTurn && link_->receive(message)) {
+    ++count;
+    const wire::Message* read = message.frames <= 2 ? inbound_.open(message.envelope) : nullptr;
+    if (read) {
+      handle(*read, message.blob);
+    } else {
+      malformed();
+    }
+  }
+  return count > 0;
+}
+
+bool IoLoop::send(std::span<const std::uint8_t> envelope, const Blob& blob) {
+  blocked_ = !link_->send(envelope, blob);
+  if (!blocked_) next_heartbeat_ = now_ + limits_.heartbeat;
+  return !blocked_;
+}
+
+// ---------------------------------------------------------------- the session
+
+void IoLoop::greet() {
+  lose_session(State::Greeting);
+  const milliseconds pause = std::min(kSlowestHello, kFirstHello * (1 << unanswered_hellos_));
+  next_hello_ = now_ + pause;
+  if (send(outbound_.hello(exchange_.options.name() + kVersion))) ++unanswered_hellos_;
+  blocked_ = false;
+}
+
+void IoLoop::lose_session(State state) {
+  if (state_ == State::Open) exchange_.phase.lost();
+  state_ = state;
+  next_hello_ = now_ + kFirstHello;
+  requeue_in_flight();
+  // Answers to what was asked will not come: ask again.
+  for (auto& [request, question] : asked_) unasked_.push_back(std::move(question));
+  asked_.clear();
+}
+
+void IoLoop::handle(const wire::Welcome& welcome) {
+  const JobId broker = welcome.broker() ? from_wire(*welcome.broker()) : JobId();
+  // A second answer to a repeated Hello may be for the same session; then nothing has changed.
+  if (state_ == State::Open && welcome.session() == session_ && broker == broker_) return;
+  if (state_ == State::Open) lose_session(State::Greeting);
+  if (broker != broker_) exchange_.counters.brokers.add();
+  broker_ = broker;
+  session_ = welcome.session();
+  durability_ = from_wire(welcome.durability());
+  limits_ = {};
+  if (const wire::Limits* told = welcome.limits()) {
+    const auto take = [](auto value, std::size_t& limit) {
+      if (value > 0) limit = static_cast<std::size_t>(value);
+    };
+    take(told->max_jobs_per_message(), limits_.jobs_per_message);
+    take(told->max_message_bytes(), limits_.message_bytes);
+    take(told->window_jobs(), limits_.window_jobs);
+    take(told->window_bytes(), limits_.window_bytes);
+    if (told->max_payload_bytes() > 0) {
+      exchange_.max_payload_bytes.store(told->max_payload_bytes(), std::memory_order_relaxed);
+    }
+    if (told->session_timeout_ms() > 0) {
+      limits_.heartbeat = milliseconds(std::max(1U, told->session_timeout_ms() / 3));
+    }
+  }
+  state_ = State::Open;
+  unanswered_hellos_ = 0;
+  next_heartbeat_ = now_ + limits_.heartbeat;
+  exchange_.counters.sessions.add();
+  exchange_.watches.ask_all_again();
+  exchange_.phase.open();
+}
+
+void IoLoop::tick() {
+  if (state_ == State::Open) {
+    if (now_ >= next_heartbeat_) send(outbound_.heartbeat(++heartbeats_));
+  } else if (now_ >= next_hello_) {
+    if (unanswered_hellos_ >= kHellosPerConnection) {
+      link_->reconnect();  // a peer that is there and does not answer
+      unanswered_hellos_ = 0;
+      lose_session(State::Down);
+    } else {
+      greet();
+    }
+  }
+  if (now_ >= next_sweep_) {
+    next_sweep_ = now_ + kSweep;
+    sweep();
+  }
+}
+
+// ---------------------------------------------------------------- sending
+
+bool IoLoop::ask(const Question& question, std::uint64_t request) {
+  if (question.kind == Question::Kind::Cancel) {
+    return send(outbound_.cancel(request, question.id, question.reason));
+  }
+  return send(outbound_.result_request(request, {&question.id, 1}, false));
+}
+
+bool IoLoop::send_questions() {
+  for (Question& question : exchange_.questions.take()) unasked_.push_back(std::move(question));
+  bool any = false;
+  std::size_t sent = 0;
+  for (; sent < unasked_.size(); ++sent) {
+    const std::uint64_t request = ++last_request_;
+    if (!ask(unasked_[sent], request)) break;
+    asked_.emplace(request, std::move(unasked_[sent]));
+    any = true;
+  }
+  unasked_.erase(unasked_.begin(), unasked_.begin() + static_cast<std::ptrdiff_t>(sent));
+  for (int i = 0; i < kMessagesPerTurn && link_->writable(); ++i) {
+    const auto ids = exchange_.watches.take_questions(limits_.jobs_per_message);
+    if (ids.empty()) break;
+    // A send that fails here means that the connection just went, and after it all are asked again.
+    send(outbound_.result_request(++last_request_, ids, true));
+    any = true;
+  }
+  return any;
+}
+
+bool IoLoop::send_jobs() {
+  bool any = false;
+  for (int i = 0; i < kMessagesPerTurn; ++i) {
+    blocked_ = !link_->writable();
+    window_full_ = in_flight_.size() >= limits_.window_jobs;
+    if (blocked_ || window_full_) break;
+    MessageRoom room;
+    room.jobs = std::min(limits_.jobs_per_message, limits_.window_jobs - in_flight_.size());
+    room.payload_bytes = std::min(kBlobBytes, limits_.message_bytes);
+    room.envelope_bytes = kEnvelopeRoom;
+    room.window_bytes = limits_.window_bytes - std::min(limits_.window_bytes, in_flight_bytes_);
+    room.window_idle = in_flight_.empty();
+    EntryList batch = exchange_.backlog.take(room);
+    if (batch.empty()) {
+      window_full_ = !in_flight_.empty() && exchange_.backlog.has_waiting();
+      break;
+    }
+    any = true;
+    for (auto entry = batch.begin(); entry != batch.end();) {
+      const auto next = std::next(entry);
+      if (in_flight_ids_.insert(entry->id).second) {
+        *in_flight_ids_.find(entry->id) = entry;
+      } else {  // the same id twice at once: one after the other
+        entry->due = now_ + kSweep;
+        delayed_.splice(delayed_.end(), batch, entry);
+      }
+      entry = next;
+    }
+    if (batch.empty()) continue;
+    const std::uint64_t request = ++last_request_;
+    Blob blob;
+    const auto envelope = outbound_.submit(request, batch, blob);
+    if (!send(envelope, blob)) {
+      for (const Entry& entry : batch) in_flight_ids_.erase(entry.id);
+      exchange_.backlog.put_back(std::move(batch));
+      break;
+    }
+    exchange_.counters.messages.add();
+    for (Entry& entry : batch) {
+      entry.request = request;
+      entry.sent_at = now_;
+      if (entry.sends++ > 0) exchange_.counters.resent.add();
+      in_flight_bytes_ += entry.bytes();
+    }
+    in_flight_.splice(in_flight_.end(), batch);
+  }
+  return any;
+}
+
+void IoLoop::land(InFlight entry, EntryList& list) {
+  in_flight_ids_.erase(entry->id);
+  in_flight_bytes_ -= entry->bytes();
+  list.splice(list.end(), in_flight_, entry);
+}
+
+void IoLoop::requeue_in_flight() {
+  if (in_flight_.empty()) return;
+  in_flight_ids_.clear();
+  in_flight_bytes_ = 0;
+  exchange_.backlog.put_back(std::move(in_flight_));
+  in_flight_.clear();
+  window_full_ = false;
+}
+
+// ---------------------------------------------------------------- settling
+
+Error IoLoop::late_error(bool sent) const {
+  if (sent) {
+    return {ErrorCode::Timeout,
+            "no answer from the broker in time; it may have it, the same id may be sent again"};
+  }
+  if (auto refusal = exchange_.phase.refusal()) return *refusal;
+  return {ErrorCode::Unavailable, "no session with a broker at " + exchange_.endpoint};
+}
+
+void IoLoop::give_up(Entry& entry, const Error& error) {
+  if (entry.job.is_watched()) exchange_.watches.fail(entry.id, error);
+  if (!entry.posted()) {
+    entry.receipt.settle(error);
+  } else if (exchange_.options.on_lost()) {
+    exchange_.options.on_lost()(entry.id, error);
+  }
+}
+
+void IoLoop::give_up_late(Entry& entry) {
+  exchange_.counters.expired.add();
+  if (entry.last_refusal) {
+    give_up(entry, *entry.last_refusal);
+  } else if (entry.sends == 0) {
+    give_up(entry, late_error(false));
+  } else {
+    // The job may live: whoever waits for its result goes on waiting, and the broker is asked.
+    if (entry.job.is_watched()) accepted_.push_back({entry.id, entry.id, true});
+    entry.receipt.settle(late_error(true));
+  }
+}
+
+void IoLoop::accept(Entry& entry, const wire::ReceiptHead& head) {
+  exchange_.counters.receipted.add();
+  const JobId job = from_wire(head.job());
+  if (entry.job.is_watched() || defers_) {
+    accepted_.push_back({entry.id, job, head.duplicate() || entry.sends > 1});
+  }
+  if (entry.posted()) return;
+  Receipt receipt;
+  receipt.id = job.is_nil() ? entry.id : job;
+  receipt.duplicate = head.duplicate();
+  receipt.state = from_wire(head.state());
+  receipt.durability = durability_;
+  entry.receipt.settle(receipt);
+}
+
+void IoLoop::refuse(EntryList& list, wire::Code code, std::string message,
+                    std::uint32_t retry_after_ms) {
+  Entry& entry = list.back();
+  // Nobody stands behind a posted job who could wait for its queue to open again.
+  const bool again = passes(code) || (entry.posted() && code == wire::Code::QueuePaused);
+  Error error = refusal(code, std::move(message), retry_after_ms);
+  if (again) {
+    const milliseconds pause =
+        retry_after_ms == 0 ? kRetryDefault : std::min(milliseconds(retry_after_ms), kRetryLongest);
+    if (now_ + pause < entry.deadline) {
+      exchange_.counters.retried.add();
+      entry.due = now_ + pause;
+      entry.last_refusal = std::make_unique<Error>(std::move(error));
+      entry.sends = 0;  // what comes is not a resend: the broker does not have it
+      delayed_.splice(delayed_.end(), list, std::prev(list.end()));
+      return;
+    }
+  }
+  exchange_.counters.refused.add();
+  give_up(entry, error);
+}
+
+void IoLoop::handle(const wire::Receipts& receipts) {
+  const auto* heads = receipts.heads();
+  EntryList done;
+  for (std::size_t i = 0; i < count_of(heads); ++i) {
+    const wire::ReceiptHead& head = *heads->Get(static_cast<flatbuffers::uoffset_t>(i));
+    InFlight* found = in_flight_ids_.find(from_wire(head.id()));
+    if (!found) continue;  // settled before: this answers a resend
+    land(*found, done);
+    if (head.code() == wire::Code::Unspecified) {
+      accept(done.back(), head);
+      continue;
+    }
+    std::string message;
+    for (std::size_t r = 0; r < count_of(receipts.refusals()); ++r) {
+      const auto* detail = receipts.refusals()->Get(static_cast<flatbuffers::uoffset_t>(r));
+      if (detail->index() != i) continue;
+      if (detail->field()) message = detail->field()->str() + ": ";
+      if (detail->message()) message += detail->message()->str();
+      break;
+    }
+    refuse(done, head.code(), std::move(message), head.retry_after_ms());
+  }
+  exchange_.watches.accepted(accepted_);
+  accepted_.clear();
+  exchange_.backlog.forget(std::move(done));
+}
+
+void IoLoop::handle(const wire::Refused& refused) {
+  const wire::Code code = refused.code();
+  std::string message = refused.message() ? refused.message()->str() : std::string();
+  if (state_ != State::Open) {
+    // Old messages are still answered with HelloFirst; Welcome or a refusal of Hello follows.
+    if (code == wire::Code::HelloFirst || state_ == State::Down) return;
+    unanswered_hellos_ = 0;
+    next_hello_ =
+        now_ + std::clamp(milliseconds(refused.retry_after_ms()), kFirstHello, kSlowestHello);
+    exchange_.phase.refused(refusal(code, std::move(message), refused.retry_after_ms()));
+    return;
+  }
+  if (code == wire::Code::HelloFirst || code == wire::Code::SlowReader) {
+    greet();
+    return;
+  }
+  if (const auto asked = asked_.find(refused.request()); asked != asked_.end()) {
+    asked->second.answer.settle(refusal(code, std::move(message), refused.retry_after_ms()));
+    asked_.erase(asked);
+    return;
+  }
+  EntryList done;
+  for (auto entry = in_flight_.begin(); entry != in_flight_.end();) {
+    const auto next = std::next(entry);
+    if (entry->request == refused.request() && refused.request() != 0) {
+      land(entry, done);
+      refuse(done, code, message, refused.retry_after_ms());
+    }
+    entry = next;
+  }
+  if (done.empty() && delayed_.empty()) {
+    // It was a request for results, or could not be read: ask again, not too soon.
+    ask_again_ = now_ + std::max(kFirstHello, milliseconds(refused.retry_after_ms()));
+  }
+  exchange_.backlog.forget(std::move(done));
+}
+
+bool IoLoop::holds(const JobId& id) {
+  if (in_flight_ids_.find(id)) return true;
+  const auto is_it = [&id](const Entry& entry) { return entry.id == id; };
+  return std::any_of(delayed_.begin(), delayed_.end(), is_it) || exchange_.backlog.holds(id);
+}
+
+void IoLoop::handle(const wire::ResultPush& push, std::span<const std::byte> blob) {
+  const auto* views = push.results();
+  std::vector<std::pair<JobId, Result<JobResult>>> answers;
+  answers.reserve(count_of(views));
+  for (std::size_t i = 0; i < count_of(views); ++i) {
+    const wire::ResultView& view = *views->Get(static_cast<flatbuffers::uoffset_t>(i));
+    auto answer = read_result(view, blob);
+    if (!answer) {
+      malformed();
+      return;
+    }
+    answers.emplace_back(from_wire(view.id()), std::move(*answer));
+  }
+  if (const auto asked = asked_.find(push.request()); asked != asked_.end()) {
+    for (auto& [id, answer] : answers) {
+      if (id != asked->second.id) continue;
+      asked->second.answer.settle(std::move(answer));
+      asked_.erase(asked);
+      break;
+    }
+    return;
+  }
+  std::vector<JobResult> results;
+  results.reserve(answers.size());
+  for (auto& [id, answer] : answers) {
+    if (answer) {
+      if (is_final(answer->state())) results.push_back(std::move(*answer));
+    } else if (answer.error().code() == ErrorCode::UnknownJob &&
+               exchange_.watches.unknown_yet(id)) {
+      continue;
+    } else if (answer.error().code() == ErrorCode::UnknownJob && holds(id)) {
+      defers_ = true;
+      exchange_.watches.ask_when_accepted(id);
+    } else {
+      exchange_.watches.fail(id, answer.error());
+    }
+  }
+  exchange_.counters.results.add(results.size());
+  exchange_.watches.complete(std::move(results));
+}
+
+void IoLoop::handle(const wire::CancelReply& reply) {
+  const auto asked = asked_.find(reply.request());
+  if (asked == asked_.end()) return;
+  for (std::size_t i = 0; i < count_of(reply.heads()); ++i) {
+    const wire::CancelHead& head = *reply.heads()->Get(static_cast<flatbuffers::uoffset_t>(i));
+    if (from_wire(head.id()) != asked->second.id) continue;
+    if (head.code() == wire::Code::Unspecified) {
+      JobResult result;
+      JobResultAccess::status(result).id = asked->second.id;
+      JobResultAccess::status(result).state = from_wire(head.state());
+      asked->second.answer.settle(std::move(result));
+    } else {
+      asked->second.answer.settle(refusal(head.code(), {}, 0));
+    }
+    asked_.erase(asked);
+    return;
+  }
+}
+
+void IoLoop::handle(const wire::Message& message, std::span<const std::byte> blob) {
+  switch (message.body_type()) {
+    case wire::Body::Welcome:
+      if (const auto* welcome = message.body_as_Welcome()) return handle(*welcome);
+      break;
+    case wire::Body::Refused:
+      if (const auto* refused = message.body_as_Refused()) return handle(*refused);
+      break;
+    case wire::Body::Receipts:
+      if (const auto* receipts = message.body_as_Receipts()) return handle(*receipts);
+      break;
+    case wire::Body::ResultPush:
+      if (const auto* push = message.body_as_ResultPush()) return handle(*push, blob);
+      break;
+    case wire::Body::CancelReply:
+      if (const auto* reply = message.body_as_CancelReply()) return handle(*reply);
+      break;
+    case wire::Body::Heartbeat:
+      return;
+    case wire::Body::Goodbye:  // it is leaving: whoever comes next is greeted
+      unanswered_hellos_ = 0;
+      return lose_session(State::Down);
+    default:  // what a newer broker may say, or what is not for producers
+      break;
+  }
+  malformed();
+}
+
+// ---------------------------------------------------------------- time
+
+void IoLoop::sweep() {
+  EntryList done = exchange_.backlog.take_expired(now_);
+  for (Entry& entry : done) give_up_late(entry);
+  EntryList again;
+  for (auto entry = delayed_.begin(); entry != delayed_.end();) {
+    const auto next = std::next(entry);
+    if (entry->deadline <= now_) {
+      give_up_late(*entry);
+      done.splice(done.end(), delayed_, entry);
+    } else if (entry->due <= now_) {
+      again.splice(again.end(), delayed_, entry);
+    }
+    entry = next;
+  }
+  for (auto entry = in_flight_.begin(); entry != in_flight_.end();) {
+    const auto next = std::next(entry);
+    const auto patience = std::min<milliseconds>(
+        kResendLongest, exchange_.options.resend_after() * (1 << std::min(entry->sends - 1, 8U)));
+    if (entry->deadline <= now_) {
+      give_up_late(*entry);
+      land(entry, done);
+    } else if (entry->sent_at + patience <= now_) {
+      land(entry, again);
+    }
+    entry = next;
+  }
+  if (!again.empty()) exchange_.backlog.put_back(std::move(again));
+  exchange_.watches.accepted(accepted_);
+  accepted_.clear();
+  exchange_.backlog.forget(std::move(done));
+
+  if (state_ != State::Open) {
+    for (Question& question : exchange_.questions.take()) unasked_.push_back(std::move(question));
+  }
+  std::erase_if(unasked_, [this](const Question& question) {
+    if (question.deadline > now_) return false;
+    question.answer.settle(late_error(false));
+    return true;
+  });
+  std::erase_if(asked_, [this](const auto& asked) {
+    if (asked.second.deadline > now_) return false;
+    asked.second.answer.settle(late_error(true));
+    return true;
+  });
+  if (now_ >= ask_again_) {
+    ask_again_ = TimePoint::max();
+    exchange_.watches.ask_all_again();
+  }
+}
+
+EntryList IoLoop::take_unsettled() {
+  EntryList all;
+  all.splice(all.end(), in_flight_);
+  all.splice(all.end(), delayed_);
+  return all;
+}
+
+std::vector<Question> IoLoop::take_unanswered() {
+  std::vector<Question> all = std::move(unasked_);
+  for (auto& [request, question] : asked_) all.push_back(std::move(question));
+  asked_.clear();
+  return all;
+}
+
+}  // namespace client_detail
+JOBWIRE_NAMESPACE_END

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "exchange.h"
+#include "id_table.h"
+#include "inbound.h"
+#include "link.h"
+#include "outbound.h"
+
+JOBWIRE_NAMESPACE_BEGIN
+namespace client_detail {
+
+/// The client's side of the protocol: greets, sends what the exchange holds, settles it by what
+/// comes back, and does it all again after a reconnect. run() is the I/O thread; nothing else but
+/// stop() may be called from another while it runs.
+class IoLoop {
+ public:
+  IoLoop(Exchange& exchange, std::unique_ptr<Link> link);
+
+  /// Until stop(). Ends by saying goodbye.
+  void run();
+  void stop();
+
+  /// After run(): the jobs that were sent or held back here, and not settled.
+  EntryList take_unsettled();
+  /// After run(): the questions without an answer.
+  std::vector<Question> take_unanswered();
+
+ private:
+  enum class State { Down, Greeting, Open };
+  struct Limits {
+    std::size_t jobs_per_message = 1024;
+    std::size_t message_bytes = 34'603'008;
+    std::size_t window_jobs = 16'384;
+    std::size_t window_bytes = 64U << 20;
+    std::chrono::milliseconds heartbeat{10'000};
+  };
+  using InFlight = EntryList::iterator;
+
+  bool drain_events();
+  bool drain_messages();
+  bool send_questions();
+  bool send_jobs();
+  void tick();
+  void sweep();
+  void sleep();
+
+  void handle(const wire::Message& message, std::span<const std::byte> blob);
+  void handle(const wire::Welcome& welcome);
+  void handle(const wire::Refused& refused);
+  void handle(const wire::Receipts& receipts);
+  void handle(const wire::ResultPush& push, std::span<const std::byte> blob);
+  void handle(const wire::CancelReply& reply);
+  void malformed() { exchange_.counters.malformed.add(); }
+
+  void greet();
+  void lose_session(State state);
+  bool send(std::span<const std::uint8_t> envelope, const Blob& blob = {});
+  bool ask(const Question& question, std::uint64_t request);
+
+  /// Takes an entry out of flight; it goes to the end of `list`.
+  void land(InFlight entry, EntryList& list);
+  void requeue_in_flight();
+  void accept(Entry& entry, const wire::ReceiptHead& head);
+  /// Settles or delays the last entry of `list`, which the broker refused.
+  void refuse(EntryList& list, wire::Code code, std::string message, std::uint32_t retry_after_ms);
+  /// Settles an entry with an error.
+  void give_up(Entry& entry, const Error& error);
+  void give_up_late(Entry& entry);
+  [[nodiscard]] Error late_error(bool sent) const;
+  [[nodiscard]] bool holds(const JobId& id);
+
+  Exchange& exchange_;
+  std::unique_ptr<Link> link_;
+  Inbound inbound_;
+  Outbound outbound_;
+  std::atomic<bool> stop_{false};
+
+  TimePoint now_ = Clock::now();
+  State state_ = State::Down;
+  bool armed_ = false;    ///< Callers know that this thread is about to sleep.
+  bool blocked_ = false;  ///< The socket took no more.
+  bool window_full_ = false;
+  bool defers_ = false;  ///< Some wait() came before its job was accepted.
+  int unanswered_hellos_ = 0;
+  TimePoint next_hello_{};
+  TimePoint next_heartbeat_{};
+  TimePoint next_sweep_{};
+  TimePoint ask_again_ = TimePoint::max();
+
+  Limits limits_;
+  Durability durability_ = Durability::Unspecified;
+  JobId broker_;
+  std::uint64_t session_ = 0;
+  std::uint64_t last_request_ = 0;
+  std::uint64_t heartbeats_ = 0;
+
+  EntryList in_flight_;
+  IdTable<InFlight> in_flight_ids_;
+  std::size_t in_flight_bytes_ = 0;
+  EntryList delayed_;
+  std::vector<Question> unasked_;
+  std::unordered_map<std::uint64_t, Question> asked_;
+  std::vector<Watches::Accepted> accepted_;
+};
+
+}  // namespace client_detail
+JOBWIRE_NAMESPACE_END

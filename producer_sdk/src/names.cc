@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// The names of the public enumerators.
+#include "jobwire/encoding.h"
+#include "jobwire/job_state.h"
+#include "jobwire/receipt.h"
+
+JOBWIRE_NAMESPACE_BEGIN
+
+std::string_view to_string(JobState state) noexcept {
+  switch (state) {
+    case JobState::Unspecified:
+      return "Unspecified";
+    case JobState::Scheduled:
+      return "Scheduled";
+    case JobState::Queued:
+      return "Queued";
+    case JobState::Running:
+      return "Running";
+    case JobState::Succeeded:
+      return "Succeeded";
+    case JobState::Dead:
+      return "Dead";
+    case JobState::Expired:
+      return "Expired";
+    case JobState::Cancelled:
+      return "Cancelled";
+  }
+  return "Unspecified";
+}
+
+std::string_view to_string(DeadReason reason) noexcept {
+  switch (reason) {
+    case DeadReason::Unspecified:
+      return "Unspecified";
+    case DeadReason::Raised:
+      return "Raised";
+    case DeadReason::TimedOut:
+      return "TimedOut";
+    case DeadReason::Crashed:
+      return "Crashed";
+    case DeadReason::Rejected:
+      return "Rejected";
+  }
+  return "Unspecified";
+}
+
+std::string_view to_string(Encoding encoding) noexcept {
+  switch (encoding) {
+    case Encoding::Bytes:
+      return "Bytes";
+    case Encoding::Utf8:
+      return "Utf8";
+    case Encoding::Json:
+      return "Json";
+    case Encoding::FlatBuffer:
+      return "FlatBuffer";
+    case Encoding::Npy:
+      return "Npy";
+  }
+  return "Bytes";
+}
+
+std::string_view to_string(Durability durability) noexcept {
+  switch (durability) {
+    case Durability::Unspecified:
+      return "Unspecified";
+    case Durability::Memory:
+      return "Memory";
+    case Durability::Stored:
+      return "Stored";
+    case Durability::Fsynced:
+      return "Fsynced";
+    case Durability::Replicated:
+      return "Replicated";
+  }
+  return "Unspecified";
+}
+
+JOBWIRE_NAMESPACE_END

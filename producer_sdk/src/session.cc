@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "session.h"
+
+#include <pthread.h>
+
+#include <array>
+#include <csignal>
+#include <utility>
+
+#include "batch.h"
+#include "gather.h"
+#include "job_check.h"
+#include "link.h"
+#include "outbound.h"
+
+JOBWIRE_NAMESPACE_BEGIN
+namespace client_detail {
+namespace {
+
+// The I/O thread settles what is late, and knows why; callers give it so long to do so.
+constexpr std::chrono::milliseconds kGrace{1'000};
+
+Error closed_error() { return {ErrorCode::Closed, "the client was closed"}; }
+
+Error full_error() {
+  return {ErrorCode::Full, "the client holds as many unreceipted jobs as it may"};
+}
+
+Error no_result_yet() { return {ErrorCode::Timeout, "the job has not ended in time"}; }
+
+}  // namespace
+
+Session::Session(std::string endpoint, ClientOptions options)
+    : exchange_(std::move(endpoint), std::move(options)) {}
+
+Result<std::unique_ptr<Session>> Session::open(std::string endpoint, ClientOptions options) {
+  auto link = Link::open(endpoint, options.max_message_bytes());
+  if (!link) return link.error();
+  std::unique_ptr<Session> session(new Session(std::move(endpoint), std::move(options)));
+  const Exchange& exchange = session->exchange_;
+  session->start(std::move(*link));
+  if (exchange.options.connect_later()) return session;
+  const bool answered =
+      session->exchange_.phase.wait(deadline_in(exchange.options.connect_timeout()));
+  if (!answered) {
+    return Error(ErrorCode::Unavailable, "no broker answered at " + exchange.endpoint);
+  }
+  if (auto refusal = exchange.phase.refusal()) return *refusal;
+  return session;
+}
+
+void Session::start(std::unique_ptr<Link> link) {
+  loop_ = std::make_unique<IoLoop>(exchange_, std::move(link));
+  // Signals are the program's: none is handled on this thread.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this] { loop_->run(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_setname_np(thread_.native_handle(), "jobwire-io");
+  thread_id_ = thread_.get_id();
+}
+
+Session::~Session() { close(Clock::now()); }
+
+std::optional<Error> Session::refuse_own_thread() const {
+  if (std::this_thread::get_id() != thread_id_) return std::nullopt;
+  return Error(ErrorCode::InvalidArgument,
+               "a call that waits, on the client's own thread, would wait for itself");
+}
+
+std::optional<Error> Session::admit(const Job& job, const JobId& id) {
+  if (auto fault = find_fault(job, exchange_.max_payload_bytes.load(std::memory_order_relaxed))) {
+    return fault;
+  }
+  if (job.is_watched() && !exchange_.watches.expect(id)) {
+    return Error(ErrorCode::Full, "as many results are awaited as max_watched allows");
+  }
+  return std::nullopt;
+}
+
+void Session::take(std::span<const Job> jobs, std::span<JobId> ids, std::span<std::size_t> bytes,
+                   const std::shared_ptr<Sink<Receipt>>& sink, TimePoint deadline,
+                   bool wait_for_room) {
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    const JobId id = jobs[i].id() ? *jobs[i].id() : JobId::make();
+    if (auto fault = admit(jobs[i], id)) {
+      ids[i] = JobId();  // not to be taken
+      sink->settle(i, std::move(*fault));
+      continue;
+    }
+    ids[i] = id;
+    bytes[i] = Outbound::envelope_bytes(jobs[i]);
+  }
+  const std::size_t taken =
+      exchange_.backlog.submit(jobs, ids, bytes, sink, deadline, wait_for_room);
+  for (std::size_t i = taken; i < jobs.size(); ++i) {
+    if (ids[i].is_nil()) continue;
+    const Error error = exchange_.backlog.closed() ? closed_error() : full_error();
+    if (jobs[i].is_watched()) exchange_.watches.fail(ids[i], error);
+    sink->settle(i, error);
+  }
+}
+
+std::vector<Result<Receipt>> Session::submit(std::span<const Job> jobs, TimePoint deadline) {
+  std::vector<JobId> ids(jobs.size());
+  std::vector<std::size_t> bytes(jobs.size());
+  const auto batch = std::make_shared<Batch<Receipt>>(jobs.size());
+  take(jobs, ids, bytes, batch, deadline, true);
+  return batch->take(deadline + kGrace, Error(ErrorCode::Timeout, "no receipt in time"));
+}
+
+void Session::submit_async(const Job& job, const std::shared_ptr<Sink<Receipt>>& sink) {
+  JobId id;
+  std::size_t bytes = 0;
+  take({&job, 1}, {&id, 1}, {&bytes, 1}, sink, submit_deadline(), false);
+}
+
+void Session::tell_lost(const EntryList& entries, const Error& error) {
+  for (const Entry& entry : entries) {
+    if (entry.job.is_watched()) exchange_.watches.fail(entry.id, error);
+    if (exchange_.options.on_lost()) exchange_.options.on_lost()(entry.id, error);
+  }
+}
+
+Result<JobId> Session::post(const Job& job) {
+  const JobId id = job.id() ? *job.id() : JobId::make();
+  if (auto fault = admit(job, id)) return std::move(*fault);
+  EntryList dropped;
+  const auto taken = exchange_.backlog.post(job, id, Outbound::envelope_bytes(job), dropped);
+  if (!dropped.empty()) {
+    tell_lost(dropped, Error(ErrorCode::Dropped, "made room for a newer posted job"));
+  }
+  if (taken == Backlog::Taken::Yes) return id;
+  Error error = taken == Backlog::Taken::Full ? full_error() : closed_error();
+  if (job.is_watched()) exchange_.watches.fail(id, error);
+  return error;
+}
+
+Status Session::flush(std::chrono::milliseconds timeout) {
+  if (auto refused = refuse_own_thread()) return std::move(*refused);
+  if (exchange_.backlog.flush(deadline_in(timeout))) return {};
+  return Error(ErrorCode::Timeout, "some jobs are not receipted yet");
+}
+
+void Session::watch(const JobId& id, const std::shared_ptr<Sink<JobResult>>& sink) {
+  if (exchange_.watches.attach({&id, 1}, sink)) exchange_.waker.wake();
+}
+
+Result<JobResult> Session::wait(const JobId& id, TimePoint deadline) {
+  const auto state = std::make_shared<PendingState<JobResult>>();
+  watch(id, state);
+  auto answer = state->wait_until(deadline);
+  if (answer) return std::move(*answer);
+  exchange_.watches.detach({&id, 1}, state.get());
+  answer = state->wait_until(Clock::now());  // it may have come just now
+  if (answer) return std::move(*answer);
+  return no_result_yet();
+}
+
+void Session::wait_each(std::span<const JobId> ids, TimePoint deadline,
+                        const std::function<void(std::size_t, Result<JobResult>)>& fn) {
+  const auto gather = std::make_shared<Gather<JobResult>>();
+  if (exchange_.watches.attach(ids, gather)) exchange_.waker.wake();
+  std::vector<bool> called(ids.size());
+  std::size_t open = ids.size();
+  Gather<JobResult>::Arrived arrived;
+  const auto deliver = [&] {
+    for (auto& [slot, answer] : arrived) {
+      called[slot] = true;
+      --open;
+      fn(slot, std::move(answer));
+    }
+    return !arrived.empty();
+  };
+  while (open > 0) {
+    gather->take(deadline, arrived);
+    if (!deliver()) break;
+  }
+  if (open == 0) return;
+  exchange_.watches.detach(ids, gather.get());
+  gather->take(Clock::now(), arrived);  // what came just now
+  deliver();
+  for (std::size_t slot = 0; slot < ids.size(); ++slot) {
+    if (!called[slot]) fn(slot, no_result_yet());
+  }
+}
+
+Result<JobResult> Session::ask(Question::Kind kind, const JobId& id, std::string_view reason) {
+  if (auto refused = refuse_own_thread()) return std::move(*refused);
+  if (id.is_nil()) return Error(ErrorCode::InvalidArgument, "id: the nil id names no job");
+  const auto state = std::make_shared<PendingState<JobResult>>();
+  const TimePoint deadline = submit_deadline();
+  Question question{kind, id, std::string(reason), {state, 0}, deadline};
+  if (!exchange_.questions.ask(std::move(question))) {
+    if (exchange_.backlog.closed()) return closed_error();
+    return Error(ErrorCode::Full, "too many questions are waiting for an answer");
+  }
+  exchange_.waker.wake();
+  auto answer = state->wait_until(deadline + kGrace);
+  if (!answer) return Error(ErrorCode::Timeout, "the broker did not answer in time");
+  return std::move(*answer);
+}
+
+CloseReport Session::close(TimePoint deadline) {
+  CloseReport report;
+  const std::lock_guard lock(close_mutex_);
+  if (std::exchange(closed_, true) || !loop_) return report;
+  exchange_.backlog.close();
+  exchange_.backlog.flush(deadline);
+  loop_->stop();
+  thread_.join();
+
+  const Error error = closed_error();
+  EntryList left = loop_->take_unsettled();
+  left.splice(left.end(), exchange_.backlog.take_all());
+  for (Entry& entry : left) {
+    report.unreceipted.push_back(entry.id);
+    if (!entry.posted()) entry.receipt.settle(error);
+    if (entry.posted() && exchange_.options.on_lost()) {
+      exchange_.options.on_lost()(entry.id, error);
+    }
+  }
+  exchange_.backlog.forget(std::move(left));
+  exchange_.watches.close(error);
+  for (Question& question : loop_->take_unanswered()) question.answer.settle(error);
+  for (Question& question : exchange_.questions.close()) question.answer.settle(error);
+  report.dropped = exchange_.backlog.counts().dropped;
+  return report;
+}
+
+ClientStats Session::stats() const {
+  const Backlog::Counts backlog = exchange_.backlog.counts();
+  const Counters& io = exchange_.counters;
+  ClientStats stats;
+  stats.submitted = backlog.submitted;
+  stats.receipted = io.receipted.get();
+  stats.refused = io.refused.get();
+  stats.expired = io.expired.get();
+  stats.dropped = backlog.dropped;
+  stats.overflows = backlog.overflows;
+  stats.retried = io.retried.get();
+  stats.resent = io.resent.get();
+  stats.messages = io.messages.get();
+  stats.results = io.results.get();
+  stats.sessions = io.sessions.get();
+  stats.brokers = io.brokers.get();
+  stats.malformed = io.malformed.get();
+  stats.pending = backlog.pending;
+  stats.watched = exchange_.watches.size();
+  stats.connected = exchange_.phase.is_open();
+  return stats;
+}
+
+}  // namespace client_detail
+JOBWIRE_NAMESPACE_END

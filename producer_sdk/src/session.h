@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "exchange.h"
+#include "io_loop.h"
+#include "jobwire/client_stats.h"
+#include "jobwire/close_report.h"
+#include "jobwire/result.h"
+#include "pending_state.h"
+
+JOBWIRE_NAMESPACE_BEGIN
+namespace client_detail {
+
+/// A Client's inside: the exchange, the I/O thread, and the callers' half of every method.
+/// Thread-safe, except the destructor.
+class Session {
+ public:
+  static Result<std::unique_ptr<Session>> open(std::string endpoint, ClientOptions options);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  std::vector<Result<Receipt>> submit(std::span<const Job> jobs, TimePoint deadline);
+  void submit_async(const Job& job, const std::shared_ptr<Sink<Receipt>>& sink);
+  Result<JobId> post(const Job& job);
+  Status flush(std::chrono::milliseconds timeout);
+
+  Result<JobResult> wait(const JobId& id, TimePoint deadline);
+  void watch(const JobId& id, const std::shared_ptr<Sink<JobResult>>& sink);
+  void wait_each(std::span<const JobId> ids, TimePoint deadline,
+                 const std::function<void(std::size_t, Result<JobResult>)>& fn);
+  Result<JobResult> ask(Question::Kind kind, const JobId& id, std::string_view reason);
+
+  CloseReport close(TimePoint deadline);
+  [[nodiscard]] ClientStats stats() const;
+
+  /// The error for a call that would block the I/O thread; nothing on any other thread.
+  [[nodiscard]] std::optional<Error> refuse_own_thread() const;
+  [[nodiscard]] TimePoint submit_deadline() const {
+    return deadline_in(exchange_.options.submit_timeout());
+  }
+  [[nodiscard]] std::chrono::milliseconds linger() const { return exchange_.options.linger(); }
+
+ private:
+  Session(std::string endpoint, ClientOptions options);
+  void start(std::unique_ptr<Link> link);
+  /// What is wrong with the job; otherwise it is watched if it wants to be.
+  std::optional<Error> admit(const Job& job, const JobId& id);
+  void take(std::span<const Job> jobs, std::span<JobId> ids, std::span<std::size_t> bytes,
+            const std::shared_ptr<Sink<Receipt>>& sink, TimePoint deadline, bool wait_for_room);
+  void tell_lost(const EntryList& entries, const Error& error);
+
+  Exchange exchange_;
+  std::unique_ptr<IoLoop> loop_;
+  std::thread thread_;
+  std::thread::id thread_id_;
+  std::mutex close_mutex_;
+  bool closed_ = false;
+};
+
+}  // namespace client_detail
+JOBWIRE_NAMESPACE_END

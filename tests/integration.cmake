@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+# Programs that the tests of the whole system and the benchmarks run; the tests themselves are in Python.
+if(TARGET jobwire_client)
+  foreach(program integration/system/campaign bench/rtt)
+    get_filename_component(name ${program} NAME)
+    add_executable(jobwire_${name} ${program}.cc)
+    target_link_libraries(jobwire_${name} PRIVATE jobwire::client Threads::Threads jobwire_flags)
+    set_target_properties(jobwire_${name} PROPERTIES OUTPUT_NAME jobwire-${name} RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+  endforeach()
+endif()

@@ -205,6 +205,7 @@ need_build() {
   say "building preset $preset in build/$preset with $jobs jobs"
   take_lock "$preset"
   quietly cmake --preset "$preset" || die "cmake could not configure preset $preset"
-  cmake --build "build/$preset" -- --quiet >&2 || die "preset $preset does not compile"
+  cmake --build "build/$preset" -- --quiet 2>&1 | { grep -v '^ninja: no work to do' || true; } >&2 ||
+    die "preset $preset does not compile"
   drop_lock
 }

@@ -329,16 +329,16 @@ class FakeBroker:
         self._context = zmq.Context()
         self._heartbeat_ms = heartbeat_ms
         self._bind("tcp://127.0.0.1:*")
-        self.endpoint = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
+        self.endpoint = self.router.getsockopt_string(zmq.LAST_ENDPOINT)
         self.acknowledges = True
         self.greets = True
         self.forget()
 
     def _bind(self, endpoint: str) -> None:
-        self._router = self._context.socket(zmq.ROUTER)
-        self._router.setsockopt(zmq.LINGER, 0)
-        self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        self._router.bind(endpoint)
+        self.router = self._context.socket(zmq.ROUTER)
+        self.router.setsockopt(zmq.LINGER, 0)
+        self.router.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self.router.bind(endpoint)
 
     def forget(self) -> None:
         """Begins a new life: sessions are gone, what was seen stays."""
@@ -354,7 +354,7 @@ class FakeBroker:
 
     def stop(self) -> None:
         """As if the process had been killed."""
-        self._router.close()
+        self.router.close()
 
     def start_again(self) -> None:
         self.forget()
@@ -364,18 +364,18 @@ class FakeBroker:
         try:
             self._bind(self.endpoint)
         except zmq.ZMQError:
-            self._router.close()
+            self.router.close()
             return False
         return True
 
     def close(self) -> None:
-        self._router.close()
+        self.router.close()
         self._context.term()
 
     # What a test says.
 
     def send(self, peer: Peer, *frames: bytes) -> None:
-        self._router.send_multipart([peer.route, *frames])
+        self.router.send_multipart([peer.route, *frames])
 
     def dispatch(self, peer: Peer, *orders: Order) -> tuple[Order, ...]:
         self.send(peer, *dispatch(orders, peer.types))
@@ -392,9 +392,9 @@ class FakeBroker:
                 return found
             left = deadline - time.monotonic()
             assert left > 0, f"waited {seconds} s for {what}; {self._seen()}"
-            if not self._router.closed and self._router.poll(min(20, left * 1000)):
-                self._take(self._router.recv_multipart())
-            elif self._router.closed:
+            if not self.router.closed and self.router.poll(min(20, left * 1000)):
+                self._take(self.router.recv_multipart())
+            elif self.router.closed:
                 time.sleep(0.01)
 
     def worker(self, number: int | None = None) -> Peer:
@@ -551,7 +551,7 @@ class FakeBroker:
 
     def answer(self, route: bytes, envelope: bytes) -> None:
         try:
-            self._router.send_multipart([route, envelope])
+            self.router.send_multipart([route, envelope])
         except zmq.ZMQError:
             # The peer has died in the meantime.
             self.sessions.pop(route, None)

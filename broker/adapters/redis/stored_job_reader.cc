@@ -53,7 +53,9 @@ ReadOutcome read_everything(const Reply& reply, ports::StoredJob& job) {
       last_attempt_at = i + 1;
     }
   }
-  if (last_attempt_at != 0) job.error = error_of_attempt(reply.text(last_attempt_at));
+  // A job that succeeded after it had failed keeps its attempts, yet has no error.
+  const bool failed = !job.error_type.empty() || !job.error_message.empty();
+  if (failed && last_attempt_at != 0) job.error = error_of_attempt(reply.text(last_attempt_at));
   return finish(readable && whole(job), job);
 }
 

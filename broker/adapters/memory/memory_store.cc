@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "adapters/memory/memory_store.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+namespace jobwire::memory {
+namespace {
+
+constexpr std::size_t kPage = 1000;
+constexpr std::size_t kMostReads = 64;
+
+}  // namespace
+
+MemoryStore::OwnBatch::OwnBatch(const core::Batch& source) : batch(source) {
+  const auto own = [this](std::string_view& name) {
+    if (names.empty() || names.back() != name) names.emplace_back(name);
+    name = names.back();
+  };
+  for (core::JobWrite& write : batch.jobs) {
+    own(write.job.queue);
+    own(write.job.type);
+    own(write.job.worker);
+  }
+  for (core::JobRemoval& removal : batch.removals) own(removal.queue);
+  for (core::QueueDelta& delta : batch.queues) own(delta.queue);
+}
+
+void MemoryStore::go_away(Away when) {
+  if (when == Away::kNow) {
+    away_now_ = true;
+  } else {
+    away_next_ = when;
+  }
+}
+
+void MemoryStore::refuse_next(core::Code code, std::string message) {
+  refusal_ = ports::BatchRefused{0, code, std::move(message)};
+}
+
+void MemoryStore::lose(std::size_t batches) {
+  away_now_ = true;
+  shelf_->go_back(batches);
+}
+
+ports::Result<ports::StoreOpened> MemoryStore::open() {
+  if (phase_ == Phase::kAway || away_now_) return ports::Failure{"the store is away", true};
+  phase_ = Phase::kUp;
+  epoch_ = shelf_->raise_epoch();
+  committed_ = shelf_->sequence();
+  ports::StoreOpened opened;
+  opened.epoch = epoch_;
+  opened.last_sequence = committed_;
+  opened.durability = core::Durability::kMemory;
+  opened.description = "memory";
+  return opened;
+}
+
+ports::Result<ports::RecoveredPage> MemoryStore::recover_jobs() {
+  ports::RecoveredPage page;
+  auto at = shelf_->jobs().lower_bound(recovered_);
+  for (; at != shelf_->jobs().end() && page.jobs.size() < kPage; ++at) {
+    if (core::is_final(at->second.job.job.state)) continue;
+    ports::StoredJob& job = page.jobs.emplace_back(at->second.job);
+    job.job.payload = {};
+    job.error = {};
+    job.error_type.clear();
+    job.error_message.clear();
+    job.rebind();
+  }
+  page.last = at == shelf_->jobs().end();
+  recovered_ = page.last ? core::JobId{} : at->first;
+  return page;
+}
+
+ports::Result<ports::RecoveredFinals> MemoryStore::recover_finals() {
+  ports::RecoveredFinals page;
+  for (const auto& [id, kept] : shelf_->jobs()) {
+    const core::JobRecord& job = kept.job.job;
+    if (core::is_final(job.state))
+      page.jobs.push_back({id, kept.job.queue, job.state, job.finished});
+  }
+  std::stable_sort(page.jobs.begin(), page.jobs.end(),
+                   [](const auto& a, const auto& b) { return a.finished < b.finished; });
+  page.last = true;
+  return page;
+}
+
+ports::Result<std::vector<ports::RecoveredDedup>> MemoryStore::recover_dedups() {
+  std::vector<ports::RecoveredDedup> found;
+  for (const auto& [key, dedup] : shelf_->dedups()) {
+    if (dedup.ends > shelf_->now()) found.push_back({key, dedup.job, dedup.ends - shelf_->now()});
+  }
+  return found;
+}
+
+ports::Result<std::vector<core::HostId>> MemoryStore::recover_hosts() {
+  std::vector<core::HostId> living;
+  for (const auto& [id, host] : shelf_->hosts()) {
+    if (host.ends > shelf_->now()) living.push_back(id);
+  }
+  return living;
+}
+
+void MemoryStore::commit(const core::Batch& batch) {
+  assert(ready() && batch.sequence > committed_);
+  batch_ = std::make_unique<OwnBatch>(batch);
+  batch_due_ = now_ + latency_;
+}
+
+bool MemoryStore::read(ports::ReadRequest request) {
+  if (phase_ != Phase::kUp || questions_.size() >= kMostReads) return false;
+  questions_.push_back({std::move(request), now_ + latency_});
+  return true;
+}
+
+ports::StoredJob MemoryStore::answer(const core::JobId& id, ports::ReadRequest::What what) const {
+  ports::StoredJob job;
+  job.id = id;
+  job.job.id = id;
+  const auto at = shelf_->jobs().find(id);
+  if (at == shelf_->jobs().end()) return job;
+  const ports::StoredJob& kept = at->second.job;
+  if (what == ports::ReadRequest::What::kEverything) {
+    job = kept;
+    return job;
+  }
+  job.found = true;
+  job.job.state = kept.job.state;
+  job.job.encoding = kept.job.encoding;
+  job.job.payload_size = kept.job.payload_size;
+  job.job.payload = kept.job.payload;
+  return job;
+}
+
+void MemoryStore::poll(core::Steady now, std::vector<ports::StoreEvent>& events) {
+  now_ = now;
+  if (phase_ == Phase::kUp && std::exchange(away_now_, false)) {
+    phase_ = Phase::kAway;
+    events.push_back(ports::StoreAway{"the store was told to be away"});
+  }
+  if (phase_ == Phase::kAway && std::exchange(comes_back_, false)) judge(events);
+  if (phase_ == Phase::kUp && batch_ && batch_due_ <= now) settle(events);
+  while (phase_ == Phase::kUp && !questions_.empty() && questions_.front().due <= now) {
+    const ports::ReadRequest& request = questions_.front().request;
+    ports::ReadDone done{request.tag, {}};
+    for (const core::JobId& id : request.ids) {
+      done.jobs.push_back(answer(id, request.what));
+      done.jobs.back().rebind();
+    }
+    events.push_back(std::move(done));
+    questions_.pop_front();
+  }
+}
+
+void MemoryStore::settle(std::vector<ports::StoreEvent>& events) {
+  const core::Batch& batch = batch_->batch;
+  if (shelf_->epoch() == 0) return end(ports::StoreDiverged{"the shelf was wiped"}, events);
+  if (shelf_->epoch() != epoch_) return end(ports::Fenced{"another store took the shelf"}, events);
+  if (const auto away = std::exchange(away_next_, std::nullopt)) {
+    if (*away == Away::kAfterEffect) shelf_->apply(batch);
+    phase_ = Phase::kAway;
+    events.push_back(ports::StoreAway{"the store was told to be away"});
+    return;
+  }
+  if (refusal_) {
+    refusal_->sequence = batch.sequence;
+    events.push_back(std::move(*refusal_));
+    refusal_.reset();
+  } else {
+    shelf_->apply(batch);
+    committed_ = batch.sequence;
+    events.push_back(ports::Committed{committed_});
+  }
+  batch_.reset();
+}
+
+void MemoryStore::judge(std::vector<ports::StoreEvent>& events) {
+  if (shelf_->epoch() == 0) return end(ports::StoreDiverged{"the shelf was wiped"}, events);
+  if (shelf_->epoch() != epoch_) return end(ports::Fenced{"another store took the shelf"}, events);
+  if (shelf_->gone() > repair_reach_)
+    return end(ports::StoreDiverged{"more batches were lost than memory holds"}, events);
+  const std::uint32_t repaired = shelf_->go_forward();
+  phase_ = Phase::kUp;
+  events.push_back(ports::StoreBack{repaired});
+  if (!batch_) return;
+  if (shelf_->sequence() == batch_->batch.sequence) {
+    committed_ = batch_->batch.sequence;
+    batch_.reset();
+    events.push_back(ports::Committed{committed_});
+  } else {
+    batch_due_ = now_ + latency_;
+  }
+}
+
+void MemoryStore::end(ports::StoreEvent event, std::vector<ports::StoreEvent>& events) {
+  phase_ = Phase::kEnded;
+  batch_.reset();
+  questions_.clear();
+  events.push_back(std::move(event));
+}
+
+std::optional<core::Steady> MemoryStore::deadline() const {
+  if (phase_ == Phase::kUp && away_now_) return now_;
+  if (phase_ == Phase::kAway && comes_back_) return now_;
+  if (phase_ != Phase::kUp) return std::nullopt;
+  std::optional<core::Steady> due;
+  if (batch_) due = batch_due_;
+  if (!questions_.empty() && (!due || questions_.front().due < *due)) due = questions_.front().due;
+  return due;
+}
+
+}  // namespace jobwire::memory

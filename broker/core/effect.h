@@ -160,7 +160,12 @@ struct Effects {
   std::vector<SessionDropOut> session_drops;
   std::vector<LogOut> logs;
 
-  void clear() { *this = Effects{}; }
+  /// Empties all lists and keeps their memory.
+  void clear() {
+    const auto empty = [](auto&... lists) { (lists.clear(), ...); };
+    empty(refusals, receipts, acks, lease_refusals, results, result_reads, payload_reads, revokes, recalls, dispatches,
+          cancel_replies, cancel_leases, session_drops, logs);
+  }
 };
 
 }  // namespace jobwire::core

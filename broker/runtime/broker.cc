@@ -125,7 +125,9 @@ void Broker::turn() {
     store_.commit(batch);
   }
   execute();
-  start_reads();
+  std::vector<core::RefusalOut> unanswered = start_reads();
+  effects_.clear();
+  effects_.refusals = std::move(unanswered);
   if (shutting_down_) check_shutdown(now);
 }
 
@@ -294,17 +296,17 @@ void Broker::ask(Read read) {
   }
 }
 
-void Broker::start_reads() {
+std::vector<core::RefusalOut> Broker::start_reads() {
+  std::vector<core::RefusalOut> refused;
   std::vector<Read> waiting;
   waiting.swap(waiting_reads_);
   for (core::PayloadReadOut& payloads : effects_.payload_reads) {
     waiting.push_back({{0, std::move(payloads.ids), ports::ReadRequest::What::kPayload}, {}});
   }
-  effects_.payload_reads.clear();
   Read results;
   for (const core::ResultReadOut& wanted : effects_.result_reads) {
     if (waiting.size() >= kMaxWaitingReads) {
-      effects_.refusals.push_back({wanted.session, core::Code::kStoreUnavailable, wanted.request, core::Millis(1'000),
+      refused.push_back({wanted.session, core::Code::kStoreUnavailable, wanted.request, core::Millis(1'000),
                                    "too many questions wait for the store"});
       continue;
     }
@@ -312,9 +314,9 @@ void Broker::start_reads() {
     results.questions.push_back({wanted.session, wanted.request});
     if (results.request.ids.size() == kIdsPerRead) waiting.push_back(std::exchange(results, Read{}));
   }
-  effects_.result_reads.clear();
   if (!results.request.ids.empty()) waiting.push_back(std::move(results));
   for (Read& read : waiting) ask(std::move(read));
+  return refused;
 }
 
 void Broker::execute() {
@@ -329,10 +331,6 @@ void Broker::execute() {
     }
     forget_session(drop.session);
   }
-  core::Effects next;
-  next.payload_reads = std::move(effects_.payload_reads);
-  next.result_reads = std::move(effects_.result_reads);
-  effects_ = std::move(next);
 }
 
 void Broker::put(const wire::Outgoing& message) { deliver(message.session, message.envelope, message.blob); }

@@ -94,7 +94,8 @@ class Broker : private wire::OutgoingSink {
   void handle_refused(const ports::Received& message, const wire::RefusedIn& refused);
   void take_store_events(core::Now now);
   void take_read(ports::ReadDone done, core::Now now);
-  void start_reads();
+  /// Asks the store; returns refusals for those questions that cannot wait any longer in line.
+  std::vector<core::RefusalOut> start_reads();
   void ask(Read read);
   void execute();
   void put(const wire::Outgoing& message) override;

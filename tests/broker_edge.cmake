@@ -13,3 +13,6 @@ target_link_libraries(make_golden PRIVATE jobwire_golden jobwire_flags)
 file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/unit/broker/wire/*_test.cc)
 jobwire_test(broker_wire_test RING unit SOURCES ${sources} LIBS jobwire_wire jobwire_golden)
 jobwire_test(broker_golden_test RING contract SOURCES contract/broker/golden_test.cc LIBS jobwire_wire jobwire_golden)
+jobwire_test(broker_log_test RING unit SOURCES unit/broker/adapters/log_test.cc LIBS jobwire_log)
+jobwire_test(broker_zmq_transport_test RING integration SOURCES integration/broker/zmq_transport_test.cc
+             LIBS jobwire_zmq)

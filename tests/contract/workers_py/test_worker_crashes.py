@@ -177,7 +177,8 @@ def test_cooperative_handler_is_cancelled_without_losing_its_worker(
     (order,) = broker.dispatch(worker, Order("cooperative"))
     broker.running(order)
     broker.send(broker.agent(), cancel_lease(order.token, 1, 60_000))
-    assert broker.result(order).outcome == Outcome.Cancelled
+    seen = broker.result(order)
+    assert (seen.outcome, seen.payload) == (Outcome.Cancelled, b"")
     (after,) = broker.dispatch(worker, Order("echo", b"same process"))
     assert broker.result(after).payload == b"same process"
     assert broker.downs == []

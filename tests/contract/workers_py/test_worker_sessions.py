@@ -107,6 +107,20 @@ def test_worker_greets_again_when_the_broker_knows_no_session(
     assert broker.results[0].sequence == 1
 
 
+def test_idle_worker_greets_again_when_the_broker_forgot_the_host(
+    broker: FakeBroker, start: Start
+) -> None:
+    start("-c", "2")
+    first, second = broker.worker(1), broker.worker(2)
+    broker.agent()
+    # As after a host's silence: sessions end without a word, and an idle worker has nothing to say.
+    broker.sessions.clear()
+    assert broker.worker(1) is not first
+    assert broker.worker(2) is not second
+    (order,) = broker.dispatch(broker.worker(2), Order("echo", b"again"))
+    assert broker.result(order).payload == b"again"
+
+
 def test_worker_hands_back_unstarted_jobs_on_sigterm(
     broker: FakeBroker, start: Start, tmp_path: Path
 ) -> None:

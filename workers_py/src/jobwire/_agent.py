@@ -95,6 +95,9 @@ class Agent:
                 wake.recv(4096)
         self._see_signals(now)
         self._take(woken, now)
+        if session.forgotten and session.open:
+            session.forgotten = False
+            supervisor.greet_again()
         while session.cancels:
             supervisor.cancel(session.cancels.popleft(), now)
         supervisor.step(set(woken.descriptors), now)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an agent tells a worker process that it starts, and how that process can end.
 
-The order travels as one line of JSON through a pipe. The agent keeps the pipe's other end open as long as it lives.
+The orders travel as one line of JSON through a pipe. The agent keeps the pipe's other end open as long as it lives, and
+a byte that comes later asks the worker to greet the broker anew.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def read_boot(descriptor: int) -> Boot:
     """Reads the orders from the pipe, which stays open."""
     line = bytearray()
     while not line.endswith(b"\n"):
-        piece = os.read(descriptor, 65536)
+        # Byte by byte: what follows the line is not part of the orders.
+        piece = os.read(descriptor, 1)
         if not piece:
             raise EOFError("the agent went away before it gave its orders")
         line += piece

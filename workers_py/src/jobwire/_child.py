@@ -87,12 +87,18 @@ class Child:
         self.pid = self._process.pid
         self.pidfd = os.pidfd_open(self.pid)
         os.write(self._boot_write, boot.dump())
+        os.set_blocking(self._boot_write, False)
 
     def run(self) -> Run | None:
         """What it does now; None when it was changing just then."""
         return self._slots.read(self.slot)
 
     # ---------------------------------------------------------------- telling it to end
+
+    def greet_again(self) -> None:
+        """Has it say Hello to the broker anew, through the pipe by which it got its orders."""
+        with contextlib.suppress(BrokenPipeError, BlockingIOError):
+            os.write(self._boot_write, b"g")
 
     def drain(self) -> None:
         """Asks it to end the running job, hand back the rest, and leave."""

@@ -9,6 +9,7 @@ whichever comes first; while a long handler runs, the relay sends it.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -94,7 +95,10 @@ class WorkerLoop:
                 if wake_fd in woken.descriptors:
                     drain_wake_fd()
                 if agent_fd in woken.descriptors:
-                    raise EOFError("the agent is gone")
+                    if not os.read(agent_fd, 64):
+                        raise EOFError("the agent is gone")
+                    # The broker has forgotten this host, and an idle worker would never learn it.
+                    session.connected(time.monotonic())
                 if self._draining and self._drained():
                     return True
         except Interrupted:
@@ -156,6 +160,9 @@ class WorkerLoop:
                     self._running_since = 0
                     session.running = None
                     if contexts.cancel_seen == token:
+                        if outcome == _SUCCEEDED:
+                            # Nobody wants it, and what goes with a failure must be a JobError.
+                            code, result = Encoding.Unspecified, b""
                         outcome = Outcome.Cancelled
                     if len(result) > session.limits.max_payload_bytes:
                         outcome, code, result = self._too_large(len(result))

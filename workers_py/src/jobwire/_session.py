@@ -37,6 +37,8 @@ class Session:
         self._hello = hello
         self._log = log
         self._greet_at = 0.0
+        # The broker said that it knows no session; cleared by the owner.
+        self.forgotten = False
         self.phase = Phase.OFFLINE
         self.outbox: deque[list[bytes]] = deque()
         self.limits = Limits()
@@ -99,6 +101,7 @@ class Session:
         if refused.code in _GREET_AGAIN:
             # While greeting, this answers something that was sent before the Hello.
             if self.phase is Phase.OPEN:
+                self.forgotten = True
                 self._log.info(
                     "the broker knows no session (%s): greeting", code_name(refused.code)
                 )

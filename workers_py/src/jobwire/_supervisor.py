@@ -130,6 +130,11 @@ class Supervisor:
                 return
         self._log.info("worker %d no longer runs what the broker cancels", order.worker)
 
+    def greet_again(self) -> None:
+        """Has all workers say Hello anew: the broker forgot the host, and idle workers would not notice."""
+        for child in self._children.values():
+            child.greet_again()
+
     def drain(self, now: float) -> None:
         """Asks all workers to end what runs, hand back the rest and leave, within the grace."""
         self._stop_by = now + self._settings.grace_s

@@ -25,7 +25,9 @@ from jobwire._wire import (
     encode_ready,
 )
 
-KEPT_JOBS = 8192
+# With the credit, these stay under the leases that a Ready may name.
+KEPT_JOBS = 3072
+HELD_LEASES = 4096
 KEPT_BYTES = 64 << 20
 
 
@@ -179,12 +181,11 @@ class WorkerSession(Session):
 
     def _opened(self, restarted: bool, now: float) -> None:
         held = self._held()
-        limit = self.limits.max_jobs_per_message
-        if len(held) > limit:
-            self._log.warning("%d leases held, only %d can be named", len(held), limit)
+        if len(held) > HELD_LEASES:
+            self._log.warning("%d leases held, %d can be named", len(held), HELD_LEASES)
         offer = self.offer
         self.outbox.append(
-            [encode_ready(offer.queues, offer.types, offer.slots, offer.credit, held[:limit])]
+            [encode_ready(offer.queues, offer.types, offer.slots, offer.credit, held[:HELD_LEASES])]
         )
         self._sequence = 0
         for sent in self._unsettled:

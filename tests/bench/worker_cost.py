@@ -17,8 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "contract" / "workers_py"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "contract" / "workers_py"))
 
 import flatbuffers
 import zmq

@@ -43,9 +43,10 @@ struct EngineConfig {
   Millis running_mark_delay{250};   // a job that runs no longer is never written as running
 
   // One transaction.
-  std::uint32_t max_batch_jobs = 1'000;
+  // 600 jobs hold Redis for about 3.6 ms (EXEC, measured); fewer cost throughput under `always`, more gain none.
+  std::uint32_t max_batch_jobs = 600;
   std::uint64_t max_batch_bytes = 8ULL << 20;
-  std::uint32_t max_batch_removals = 1'000;
+  std::uint32_t max_batch_removals = 600;
 };
 
 }  // namespace jobwire::core

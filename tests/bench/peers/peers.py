@@ -170,28 +170,28 @@ def measure(name: str, aof: str = "everysec", jobs: int | None = None) -> dict[s
     return {"name": name, "aof": aof, **figures}
 
 
-def measure_all(
-    names: Sequence[str] = tuple(PEERS), aof: str = "everysec", jobs: int | None = None
-) -> list[dict[str, Any]]:
-    return [measure(name, aof, jobs) for name in names]
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Measures other job queues on this machine.")
+    parser = argparse.ArgumentParser(
+        prog="ops/dev/bench peers", description="Measures other job queues; one JSON object a line."
+    )
     parser.add_argument("--peer", action="append", choices=PEERS, help="only this one; repeatable")
-    parser.add_argument("--aof", choices=AOF_MODES, default="everysec", help="Redis's appendfsync")
+    parser.add_argument(
+        "--aof", action="append", choices=AOF_MODES, help="repeatable (default: everysec)"
+    )
     parser.add_argument("--jobs", type=int, help="jobs for each instead of its own default")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args(arguments)
+    figures = []
     try:
-        figures = measure_all(options.peer or tuple(PEERS), options.aof, options.jobs)
+        for aof in options.aof or ["everysec"]:
+            for name in options.peer or PEERS:
+                figures.append(measure(name, aof, options.jobs))
+                print(json.dumps(figures[-1]), flush=True)
     except PeerError as error:
         print(f"peers: {error}", file=sys.stderr)
         return 1
-    text = json.dumps(figures, indent=2)
-    print(text)
     if options.json:
-        options.json.write_text(text + "\n")
+        options.json.write_text(json.dumps(figures, indent=2) + "\n")
     return 0
 
 

@@ -27,8 +27,10 @@ SOURCE_SUFFIXES = {
     *(".sh", ".js", ".mjs", ".ts", ".css"),
 }
 
-# A file named so collects whatever finds no other place.
-BIN_WORDS = {"common", "data", "helper", "helpers", "info", "manager", "misc", "util", "utils"}
+# A file or folder named so collects whatever finds no other place.
+BIN_WORDS = {"helper", "helpers", "manager", "misc", "util", "utils"}
+# These name nothing when they stand alone; beside another word they may.
+BIN_NAMES = {"common", "data", "info"}
 
 
 def has_a_word(label: str, *parts: str) -> re.Pattern[str]:
@@ -63,12 +65,13 @@ def lacks_licence(path: PurePosixPath, text: str) -> bool:
 
 
 def bin_words(path: PurePosixPath) -> set[str]:
-    return {
-        word
-        for part in path.parts
-        for word in re.split(r"[._-]+", part.lower())
-        if word in BIN_WORDS
-    }
+    found = set()
+    for part in path.parts:
+        words = [word for word in re.split(r"[_-]+", part.lower().split(".")[0]) if word]
+        found |= BIN_WORDS.intersection(words)
+        if len(words) == 1:
+            found |= BIN_NAMES.intersection(words)
+    return found
 
 
 def said(text: str) -> list[str]:
@@ -119,6 +122,10 @@ def test_a_missing_licence_line_is_found(name, text):
 )
 def test_a_bin_name_is_found(name):
     assert bin_words(PurePosixPath(name))
+
+
+def test_a_name_that_says_which_data_is_not_a_bin_name():
+    assert not bin_words(PurePosixPath("broker/adapters/redis/data_directory.h"))
 
 
 @pytest.mark.parametrize(

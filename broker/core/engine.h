@@ -115,9 +115,11 @@ class Engine {
   void refuse(SessionId id, const Submission& job, Code code, const char* field, const char* message, Millis retry_after,
               Effects& out) const;
   bool answer_known(SessionId id, const Submission& job, Effects& out);
-  std::optional<Code> full(const Session& session, QueueIx queue, std::uint64_t bytes) const;
+  std::optional<Code> full(const Session& session, std::string_view queue, std::uint64_t bytes) const;
   void watch(Job& job, SessionId session);
   void cancel(SessionId session, std::uint64_t request, JobIx ix, Now now, Effects& out);
+  /// The state that peers may see: an end that is not stored yet is not an end, since a crash could undo it.
+  static State shown(const Job& job);
   ResultOut view(const Job& job) const;
 
   // engine_attempts.cc

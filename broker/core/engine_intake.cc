@@ -77,15 +77,18 @@ bool Engine::answer_known(SessionId id, const Submission& submission, Effects& o
   return false;
 }
 
-std::optional<Code> Engine::full(const Session& session, QueueIx queue_ix, std::uint64_t bytes) const {
+std::optional<Code> Engine::full(const Session& session, std::string_view name, std::uint64_t bytes) const {
   if (session.unreceipted >= config_.window_jobs || session.unreceipted_bytes + bytes > config_.window_bytes) {
     return Code::kWindowFull;
   }
   if (unstored_jobs_ >= config_.max_unstored_jobs || unstored_bytes_ + bytes > config_.max_unstored_bytes) {
     return store_away_ ? Code::kStoreUnavailable : Code::kWindowFull;
   }
-  const Queue& queue = const_cast<Lanes&>(lanes_)[queue_ix];
-  if (queue.jobs >= config_.max_queue_jobs || queue.bytes + bytes > config_.max_queue_bytes) return Code::kQueueFull;
+  auto& lanes = const_cast<Lanes&>(lanes_);
+  const auto known = lanes.queue_names().find(name);
+  const std::uint64_t jobs = known ? lanes[QueueIx{*known}].jobs : 0;
+  const std::uint64_t held = known ? lanes[QueueIx{*known}].bytes : 0;
+  if (jobs >= config_.max_queue_jobs || held + bytes > config_.max_queue_bytes) return Code::kQueueFull;
   return std::nullopt;
 }
 
@@ -115,7 +118,7 @@ void Engine::submit(SessionId id, Session& session, const Submission& job, Now n
         refuse(id, job, Code::kWindowFull, "dedup_key", "held by a job that is being stored", kRetrySoon, out);
         return;
       }
-      known.state = state_of(known.job).value_or(State::kNone);
+      known.state = held != kNoJob ? shown(jobs_[held]) : state_of(known.job).value_or(State::kNone);
       out.receipts.push_back(known);
       return;
     }
@@ -140,12 +143,12 @@ void Engine::submit(SessionId id, Session& session, const Submission& job, Now n
     refuse(id, job, Code::kInvalidArgument, "expires_at_ms", "before the job may start", Millis{0}, out);
     return;
   }
-  const QueueIx queue_ix = lanes_.queue(job.queue);
-  if (const auto code = full(session, queue_ix, job.payload.size())) {
+  if (const auto code = full(session, job.queue, job.payload.size())) {
     refuse(id, job, *code, "", "", *code == Code::kQueueFull ? kRetryLater : kRetrySoon, out);
     return;
   }
 
+  const QueueIx queue_ix = lanes_.queue(job.queue);
   const JobIx ix = jobs_.insert(job.id);
   Job& fresh = jobs_[ix];
   const bool delayed = due > now.wall;
@@ -201,12 +204,17 @@ void Engine::watch(Job& job, SessionId session) {
   }
 }
 
+State Engine::shown(const Job& job) {
+  if (!is_final(job.state) || job.stored == job.state) return job.state;
+  if (job.state == State::kSucceeded || job.state == State::kDead) return State::kRunning;
+  return job.stored == State::kNone ? State::kQueued : job.stored;
+}
+
 ResultOut Engine::view(const Job& job) const {
   ResultOut out;
   out.id = job.id;
-  // An end that is not stored yet is not an end: nobody may see what a crash could undo.
-  const bool ended = is_final(job.state) && job.stored == job.state;
-  out.state = ended || !is_final(job.state) ? job.state : State::kRunning;
+  out.state = shown(job);
+  const bool ended = is_final(out.state);
   out.known = ended ? Known::kFinal : out.state == State::kRunning ? Known::kRunning : Known::kWaiting;
   out.attempts = job.attempts;
   out.created = job.created;
@@ -287,7 +295,7 @@ void Engine::cancel(SessionId session, std::uint64_t request, JobIx ix, Now now,
   Job& job = jobs_[ix];
   std::vector<CancelWaiter>& waiters = job.more().cancel_waiters;
   if (waiters.size() >= kMaxWatchers) {
-    out.cancel_replies.push_back({session, request, job.id, Code::kTooMany, job.state});
+    out.cancel_replies.push_back({session, request, job.id, Code::kTooMany, shown(job)});
     return;
   }
   waiters.push_back({session, request});

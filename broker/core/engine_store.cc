@@ -159,7 +159,7 @@ void Engine::receipt(SessionId session, const Job& job, bool duplicate, Effects&
   receipt.session = session;
   receipt.id = receipt.job = job.id;
   receipt.duplicate = duplicate;
-  receipt.state = job.state;
+  receipt.state = shown(job);
   out.receipts.push_back(receipt);
 }
 

@@ -30,7 +30,13 @@ void Engine::fire_timers(Now now) {
     if (job.id.tail() != entry->id_tail) continue;
     if (entry->kind == Timers::Kind::kExpire) {
       const bool waiting = job.state == State::kQueued || job.state == State::kScheduled;
-      if (waiting) finish(entry->job, Move::kExpire, now);
+      if (!waiting || job.expires == Wall{}) continue;
+      // The clock was set back, or the same id has a new life.
+      if (now.wall < job.expires) {
+        timers_.set({now.steady + (job.expires - now.wall), entry->id_tail, entry->job, 0, Timers::Kind::kExpire});
+        continue;
+      }
+      finish(entry->job, Move::kExpire, now);
     } else if (job.state == State::kScheduled && job.timer_stamp == entry->stamp && !job.dirty) {
       job.state = *next_state(job.state, Move::kDue);
       job.due = Wall{};

@@ -33,7 +33,9 @@ JobIx JobTable::insert(const JobId& id) {
 void JobTable::erase(JobIx ix) {
   Job& job = (*this)[ix];
   by_id_.erase(job.id);
+  const auto stamp = static_cast<std::uint16_t>(job.timer_stamp + 1);
   job = Job{};
+  job.timer_stamp = stamp;
   job.next = free_;
   free_ = ix;
 }

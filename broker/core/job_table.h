@@ -104,7 +104,8 @@ class JobTable {
   /// A fresh slot for `id`. Requires: the id is not here.
   JobIx insert(const JobId& id);
 
-  /// Gives the slot back. Requires: nothing refers to it any more.
+  /// Gives the slot back. Requires: nothing but timers refers to it any more: their stamps go on in the slot, so that
+  /// the same id in the same slot does not inherit them.
   void erase(JobIx ix);
 
   std::size_t size() const { return by_id_.size(); }

@@ -78,7 +78,7 @@ def private_redis(aof: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="jobwire-peers-") as name:
         folder = Path(name)
         socket = folder / "redis.sock"
-        persistence = ("--appendonly", "no" if aof == "no" else "yes")
+        persistence: tuple[str, ...] = ("--appendonly", "no" if aof == "no" else "yes")
         if aof != "no":
             persistence += ("--appendfsync", aof)
         command = (

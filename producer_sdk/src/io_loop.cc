@@ -124,9 +124,12 @@ bool IoLoop::send(std::span<const std::uint8_t> envelope, const Blob& blob) {
 
 void IoLoop::greet() {
   lose_session(State::Greeting);
-  const milliseconds pause = std::min(kSlowestHello, kFirstHello * (1 << unanswered_hellos_));
-  next_hello_ = now_ + pause;
-  if (send(outbound_.hello(exchange_.options.name() + kVersion))) ++unanswered_hellos_;
+  if (send(outbound_.hello(exchange_.options.name() + kVersion))) {
+    next_hello_ = now_ + std::min(kSlowestHello, kFirstHello * (1 << unanswered_hellos_));
+    ++unanswered_hellos_;
+  } else {
+    next_hello_ = now_ + kFirstHello;
+  }
   blocked_ = false;
 }
 
@@ -299,7 +302,7 @@ Error IoLoop::late_error(bool sent) const {
 void IoLoop::give_up(Entry& entry, const Error& error) {
   if (entry.job.is_watched()) exchange_.watches.fail(entry.id, error);
   if (!entry.posted()) {
-    entry.receipt.settle(error);
+    receipts_.emplace_back(std::move(entry.receipt), error);
   } else if (exchange_.options.on_lost()) {
     exchange_.options.on_lost()(entry.id, error);
   }
@@ -314,7 +317,7 @@ void IoLoop::give_up_late(Entry& entry) {
   } else {
     // The job may live: whoever waits for its result goes on waiting, and the broker is asked.
     if (entry.job.is_watched()) accepted_.push_back({entry.id, entry.id, true});
-    entry.receipt.settle(late_error(true));
+    receipts_.emplace_back(std::move(entry.receipt), late_error(true));
   }
 }
 
@@ -330,7 +333,16 @@ void IoLoop::accept(Entry& entry, const wire::ReceiptHead& head) {
   receipt.duplicate = head.duplicate();
   receipt.state = from_wire(head.state());
   receipt.durability = durability_;
-  entry.receipt.settle(receipt);
+  receipts_.emplace_back(std::move(entry.receipt), receipt);
+}
+
+void IoLoop::settle(EntryList done) {
+  exchange_.watches.accepted(accepted_);
+  accepted_.clear();
+  // First the room, then the word: who hears of a receipt finds its place in the backlog free.
+  exchange_.backlog.forget(std::move(done));
+  for (auto& [waiting, answer] : receipts_) waiting.settle(std::move(answer));
+  receipts_.clear();
 }
 
 void IoLoop::refuse(EntryList& list, wire::Code code, std::string message,
@@ -371,15 +383,13 @@ void IoLoop::handle(const wire::Receipts& receipts) {
     for (std::size_t r = 0; r < count_of(receipts.refusals()); ++r) {
       const auto* detail = receipts.refusals()->Get(static_cast<flatbuffers::uoffset_t>(r));
       if (detail->index() != i) continue;
-      if (detail->field()) message = detail->field()->str() + ": ";
+      if (count_of(detail->field()) > 0) message = detail->field()->str() + ": ";
       if (detail->message()) message += detail->message()->str();
       break;
     }
     refuse(done, head.code(), std::move(message), head.retry_after_ms());
   }
-  exchange_.watches.accepted(accepted_);
-  accepted_.clear();
-  exchange_.backlog.forget(std::move(done));
+  settle(std::move(done));
 }
 
 void IoLoop::handle(const wire::Refused& refused) {
@@ -416,7 +426,7 @@ void IoLoop::handle(const wire::Refused& refused) {
     // It was a request for results, or could not be read: ask again, not too soon.
     ask_again_ = now_ + std::max(kFirstHello, milliseconds(refused.retry_after_ms()));
   }
-  exchange_.backlog.forget(std::move(done));
+  settle(std::move(done));
 }
 
 bool IoLoop::holds(const JobId& id) {
@@ -542,9 +552,7 @@ void IoLoop::sweep() {
     entry = next;
   }
   if (!again.empty()) exchange_.backlog.put_back(std::move(again));
-  exchange_.watches.accepted(accepted_);
-  accepted_.clear();
-  exchange_.backlog.forget(std::move(done));
+  settle(std::move(done));
 
   if (state_ != State::Open) {
     for (Question& question : exchange_.questions.take()) unasked_.push_back(std::move(question));

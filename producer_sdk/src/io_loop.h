@@ -72,6 +72,8 @@ class IoLoop {
   void accept(Entry& entry, const wire::ReceiptHead& head);
   /// Settles or delays the last entry of `list`, which the broker refused.
   void refuse(EntryList& list, wire::Code code, std::string message, std::uint32_t retry_after_ms);
+  /// The end of every path on which entries are settled: `done` is forgotten, answers go out.
+  void settle(EntryList done);
   /// Settles an entry with an error.
   void give_up(Entry& entry, const Error& error);
   void give_up_late(Entry& entry);
@@ -109,7 +111,9 @@ class IoLoop {
   EntryList delayed_;
   std::vector<Question> unasked_;
   std::unordered_map<std::uint64_t, Question> asked_;
+  // What settle() passes on, gathered while a message is read.
   std::vector<Watches::Accepted> accepted_;
+  std::vector<std::pair<SinkSlot<Receipt>, Result<Receipt>>> receipts_;
 };
 
 }  // namespace client_detail

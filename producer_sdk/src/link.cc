@@ -161,6 +161,9 @@ Link::Event Link::next_event() {
 }
 
 bool Link::send(std::span<const std::uint8_t> envelope, const Blob& blob) {
+  // A send that does not wait looks for new connections only now and then; this look is not
+  // skipped.
+  if (!writable()) return false;
   zmq_msg_t first;
   if (zmq_msg_init_size(&first, envelope.size()) != 0) return false;
   std::memcpy(zmq_msg_data(&first), envelope.data(), envelope.size());

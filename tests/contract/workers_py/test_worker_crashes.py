@@ -12,7 +12,7 @@ import pytest
 from jobwire.wire.Encoding import Encoding
 from jobwire.wire.Outcome import Outcome
 from jobwire.wire.WorkerEnd import WorkerEnd
-from worker_rig import FakeBroker, Host, Order, cancel_lease, is_alive
+from worker_rig import FakeBroker, Host, Order, cancel_lease, hosted, is_alive
 
 Start = Callable[..., Host]
 
@@ -208,3 +208,30 @@ def test_killed_agent_leaves_no_worker_behind(
     broker.until(
         "both workers to be gone", lambda: not is_alive(busy.pid) and not is_alive(idle.pid)
     )
+
+
+def test_processes_that_a_worker_started_end_with_it(broker: FakeBroker, start: Start) -> None:
+    start("-c", "1")
+    worker = broker.worker()
+    (order,) = broker.dispatch(worker, Order("start_sleeper"))
+    sleeper = int(broker.result(order).payload)
+    assert is_alive(sleeper)
+    os.kill(worker.pid, signal.SIGKILL)
+    broker.down(1)
+    broker.until("the sleeper to be gone", lambda: not is_alive(sleeper))
+
+
+def test_heartbeats_go_on_when_nobody_reads_stderr(broker: FakeBroker, tmp_path: Path) -> None:
+    read, write = os.pipe()
+    try:
+        with hosted(broker, tmp_path / "log", "-c", "1", stderr=write):
+            worker = broker.worker()
+            (order,) = broker.dispatch(worker, Order("shout", b"20000", Encoding.Json))
+            # Far more than a pipe holds.
+            assert broker.result(order).outcome == Outcome.Succeeded
+            beats = len(broker.beats)
+            broker.until("more heartbeats", lambda: len(broker.beats) > beats + 3)
+            assert broker.downs == []
+    finally:
+        os.close(read)
+        os.close(write)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections import deque
@@ -160,3 +161,15 @@ def capped() -> None:
 @app.job
 def close_descriptors() -> None:
     os.closerange(3, 256)
+
+
+@app.job
+def start_sleeper() -> int:
+    """Starts a process that would outlive its worker by an hour."""
+    return subprocess.Popen(["sleep", "3600"]).pid
+
+
+@app.job
+def shout(lines: int) -> None:
+    for number in range(lines):
+        print(f"line {number} " + "x" * 80)

@@ -563,7 +563,14 @@ class FakeBroker:
 class Host:
     """A real `jobwire worker` process."""
 
-    def __init__(self, broker: FakeBroker, log: Path, *arguments: str, target: str) -> None:
+    def __init__(
+        self,
+        broker: FakeBroker,
+        log: Path,
+        arguments: Sequence[str],
+        target: str,
+        stderr: int | None,
+    ) -> None:
         self.broker = broker
         self._log = log
         with log.open("wb") as stream:
@@ -581,7 +588,7 @@ class Host:
                 cwd=HERE,
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
-                stderr=stream,
+                stderr=stream if stderr is None else stderr,
             )
 
     def log(self) -> str:
@@ -614,10 +621,14 @@ def is_alive(pid: int) -> bool:
 
 @contextmanager
 def hosted(
-    broker: FakeBroker, log: Path, *arguments: str, target: str = "worker_jobs:app"
+    broker: FakeBroker,
+    log: Path,
+    *arguments: str,
+    target: str = "worker_jobs:app",
+    stderr: int | None = None,
 ) -> Iterator[Host]:
     """A host that is gone afterwards, its workers included."""
-    host = Host(broker, log, *arguments, target=target)
+    host = Host(broker, log, arguments, target, stderr)
     try:
         yield host
     finally:

@@ -10,31 +10,28 @@ import contextlib
 import logging
 import math
 import os
-import select
 import signal
 import socket
-import sys
 import time
 from collections.abc import Iterator
 
 from jobwire._agent_session import AgentSession
-from jobwire._logging import wrap_line
+from jobwire._logging import Stderr, wrap_line
 from jobwire._supervisor import Outside, Settings, Supervisor
 from jobwire._transport import Connection, Link, Woken
 from jobwire._version import __version__
 from jobwire._wire import Role, encode_hello
 
 _PATIENCE_S = 2.0
-# The least a pipe takes without blocking once it is writable.
-_PIPE_BUF = 4096
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
 class Agent:
     """Owns the connection to the broker and the supervisor."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, stderr: Stderr) -> None:
         self._settings = settings
+        self._stderr = stderr
         self._log = logging.getLogger("jobwire.agent")
         host, host_name = os.urandom(16), socket.gethostname()
         client = f"{settings.target} jobwire-py/{__version__}"
@@ -54,7 +51,6 @@ class Agent:
         self._exit_code = 0
         self._heard_at = time.monotonic()
         self._told_away = False
-        self._lost_lines = 0
 
     def run(self) -> int:
         """Runs until told to stop; returns the exit code: 0, or 2 when the program cannot run."""
@@ -196,17 +192,5 @@ class Agent:
                     signal.signal(number, handler)
                 signal.set_wakeup_fd(old_wake)
 
-    # ---------------------------------------------------------------- what workers print
-
     def _print_line(self, worker: int, line: str) -> None:
-        """Passes on a worker's line, unless our own stderr is stuck: heartbeats come first."""
-        text = wrap_line(line, worker, self._settings.log_format)
-        raw = text.encode("utf-8", "replace")[: _PIPE_BUF - 1] + b"\n"
-        _, writable, _ = select.select([], [sys.stderr], [], 0)
-        if not writable:
-            self._lost_lines += 1
-            return
-        if self._lost_lines:
-            lost, self._lost_lines = self._lost_lines, 0
-            self._log.warning("%d line(s) of workers were dropped: stderr was stuck", lost)
-        os.write(sys.stderr.fileno(), raw)
+        self._stderr.line(wrap_line(line, worker, self._settings.log_format))

@@ -73,6 +73,8 @@ class Child:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "jobwire._worker", str(boot_read)],
                 pass_fds=(boot_read, boot.slots_fd),
+                # Its own group: what it starts ends with it, and Ctrl-C is the agent's alone.
+                process_group=0,
                 stdin=subprocess.DEVNULL,
                 stdout=log_write,
                 stderr=log_write,
@@ -152,9 +154,9 @@ class Child:
 
     # ---------------------------------------------------------------- its log
 
-    def read_log(self, forward: Callable[[str], None]) -> bool:
+    def read_log(self, forward: Callable[[str], None], pieces: int = 1) -> bool:
         """Passes on what it printed since the last call; False when nothing more will come."""
-        for _ in range(16):
+        for _ in range(pieces):
             try:
                 piece = os.read(self.log_fd, _READ_BYTES)
             except BlockingIOError:
@@ -189,9 +191,12 @@ class Child:
 
     def bury(self, forward: Callable[[str], None]) -> Death:
         """Takes the dead process's leavings; call it once, when the pidfd is readable."""
+        # Unburied, it still holds its group's number.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
         _, status, usage = os.wait4(self.pid, 0)
         self._process.returncode = os.waitstatus_to_exitcode(status)
-        self.read_log(forward)
+        self.read_log(forward, 16)
         if self._partial:
             self._line(self._partial, forward)
             self._partial = b""

@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import select
 import sys
 import time
 
 FORMATS = ("text", "json")
+# The least a pipe takes without blocking once it is writable.
+_PIPE_BUF = 4096
 _TAGS = ("worker", "job", "attempt")
 
 
@@ -47,9 +51,57 @@ class _Json(logging.Formatter):
         return json.dumps(fields, default=str)
 
 
-def configure(log_format: str, worker: int | None = None) -> None:
-    """Sets up the root logger of this process; a user's program may do it again as it likes."""
-    handler = logging.StreamHandler(sys.stderr)
+class Stderr:
+    """Lines to stderr that never block: when nobody reads it, they are dropped and counted.
+
+    The agent's heartbeats must not wait for a terminal that someone has paused.
+    """
+
+    def __init__(self) -> None:
+        self._lost = 0
+
+    def line(self, text: str) -> None:
+        if self._lost:
+            told = f"({self._lost} line(s) were dropped: nobody read stderr)\n"
+            if not self._write(told.encode()):
+                self._lost += 1
+                return
+            self._lost = 0
+        if not self._write(text.encode("utf-8", "replace") + b"\n"):
+            self._lost += 1
+
+    def _write(self, raw: bytes) -> bool:
+        while raw:
+            _, writable, _ = select.select([], [2], [], 0)
+            if not writable:
+                return False
+            try:
+                raw = raw[os.write(2, raw[:_PIPE_BUF]) :]
+            except OSError:  # its reader is gone, or the disk is full
+                return False
+        return True
+
+
+class _Unblocking(logging.Handler):
+    def __init__(self, stderr: Stderr) -> None:
+        super().__init__()
+        self._stderr = stderr
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._stderr.line(self.format(record))
+
+
+def configure_agent(log_format: str, stderr: Stderr) -> None:
+    """Sets up the root logger of the agent's process."""
+    _install(_Unblocking(stderr), log_format, None)
+
+
+def configure_worker(log_format: str, worker: int) -> None:
+    """Sets up the root logger of a worker's process; a user's program may do it again as it likes."""
+    _install(logging.StreamHandler(sys.stderr), log_format, worker)
+
+
+def _install(handler: logging.Handler, log_format: str, worker: int | None) -> None:
     name = "agent" if worker is None else f"worker {worker}"
     handler.setFormatter(_Json(worker) if log_format == "json" else _Text(name))
     root = logging.getLogger()

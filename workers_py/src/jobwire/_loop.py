@@ -13,12 +13,14 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from jobwire._contexts import Contexts
 from jobwire._convert import encode_result
 from jobwire._errors import Reject, ResultError, Retry
 from jobwire._failure import describe
 from jobwire._handlers import Bound
+from jobwire._heads import DispatchHead
 from jobwire._relay import Relay
 from jobwire._slots import ENDING, Command, WorkerSlot, WorkerState
 from jobwire._transport import Connection, Link, Woken
@@ -28,6 +30,10 @@ from jobwire._worker_session import WorkerSession
 _FLUSH_NS = 1_000_000
 _FLUSH_BYTES = 1 << 20
 _SUCCEEDED = Outcome.Succeeded
+
+
+def _not_served(blob: bytes, at: int, size: int, encoding: int, head: DispatchHead) -> Any:
+    raise Reject(f"type {head[5]} was not offered by this worker")
 
 
 class Interrupted(BaseException):
@@ -51,8 +57,7 @@ class WorkerLoop:
         self._session = session
         self._slot = slot
         self._contexts = contexts
-        self._calls = [one.call for one in bound]
-        self._caps = [one.timeout_ms for one in bound]
+        self._served = [(one.call, one.timeout_ms) for one in bound]
         self._log = log
         self._lock = threading.Lock()
         self._relay = Relay(self._lock, lambda: self._running_since, self._relay_turn)
@@ -86,8 +91,6 @@ class WorkerLoop:
                 session = self._session
                 busy = bool(session.batches) and not session.stalled
                 if busy:
-                    if self._relay.asleep:
-                        self._relay.wake()
                     self._run_jobs()
                     session.flush()
                 more = bool(session.batches) and not session.stalled
@@ -113,7 +116,7 @@ class WorkerLoop:
 
     def _run_jobs(self) -> None:
         """Runs jobs from the front of the queue until none is left or a flush is due."""
-        session, slot, calls, caps = self._session, self._slot, self._calls, self._caps
+        session, slot, served, relay = self._session, self._slot, self._served, self._relay
         acquire, release = self._lock.acquire, self._lock.release
         clock = time.monotonic_ns
         contexts, batches = self._contexts, session.batches
@@ -133,7 +136,10 @@ class WorkerLoop:
                     if head is None:
                         continue
                     token, job, at, size, timeout_ms, kind, attempt, encoding, _, _ = head
-                    cap = caps[kind]
+                    try:
+                        call, cap = served[kind]
+                    except IndexError:
+                        call, cap = _not_served, 0
                     if cap and cap < timeout_ms:
                         timeout_ms = cap
                     started_ms = (begin + wall) // 1_000_000
@@ -141,11 +147,14 @@ class WorkerLoop:
                     session.running_since_ms = started_ms
                     slot.run(token, job, begin, wall, timeout_ms, attempt)
                     self._running_since = begin
+                    # Asked after the line above, as the relay looks there after it has lain down.
+                    if relay.asleep:
+                        relay.wake()
                     retry_ms = 0
                     self._in_handler = True
                     release()
                     try:
-                        value = calls[kind](blob, at, size, encoding, head)
+                        value = call(blob, at, size, encoding, head)
                         self._in_handler = False
                         code, result = encode_result(value)
                         outcome = _SUCCEEDED

@@ -27,7 +27,7 @@ from jobwire._contexts import Contexts
 from jobwire._errors import RefusedError, SetupError
 from jobwire._handlers import bind
 from jobwire._load import load_app
-from jobwire._logging import configure
+from jobwire._logging import configure_worker
 from jobwire._loop import WorkerLoop
 from jobwire._slots import WorkerSlot, WorkerState
 from jobwire._transport import Connection
@@ -49,7 +49,7 @@ def main() -> None:
             stream.reconfigure(line_buffering=True)
     # Ctrl-C reaches the whole terminal group; the agent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    configure(boot.log_format, worker=boot.worker)
+    configure_worker(boot.log_format, boot.worker)
     slot = WorkerSlot(boot.slots_fd, boot.slot)
     slot.state(WorkerState.LOADING)
     try:

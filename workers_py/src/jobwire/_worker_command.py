@@ -9,7 +9,7 @@ import re
 
 from jobwire._agent import Agent
 from jobwire._errors import SetupError
-from jobwire._logging import FORMATS, configure
+from jobwire._logging import FORMATS, Stderr, configure_agent
 from jobwire._supervisor import Settings
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?\Z")
@@ -73,7 +73,8 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--log", choices=FORMATS, default="text", help="default: %(default)s")
     given = parser.parse_args(arguments)
-    configure(given.log)
+    stderr = Stderr()
+    configure_agent(given.log, stderr)
     queues = [queue for names in given.queue for queue in names.split(",") if queue]
     settings = Settings(
         target=given.app,
@@ -86,7 +87,7 @@ def main(arguments: list[str]) -> int:
         log_format=given.log,
     )
     try:
-        agent = Agent(settings)
+        agent = Agent(settings, stderr)
     except SetupError as problem:
         parser.error(str(problem))
     return agent.run()

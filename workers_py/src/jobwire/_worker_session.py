@@ -198,9 +198,6 @@ class WorkerSession(Session):
             if not self.taking:
                 self.outbox.append([encode_hand_back([head[0] for head in message.heads])])
                 return
-            kinds = len(self.offer.types)
-            if any(head[5] >= kinds for head in message.heads):
-                self._log.error("the broker sent a job of a type that was not offered")
             self.batches.append(Batch(message))
         elif isinstance(message, Ack):
             if self.phase is Phase.OPEN:  # else it belongs to the session before
@@ -211,6 +208,7 @@ class WorkerSession(Session):
             self._revoke(message)
 
     def _ends_the_peer(self, refused: Refused) -> bool:
+        # The last three mean that a Results message cannot be taken: its jobs have to run again elsewhere.
         return self.phase is Phase.GREETING or refused.code in (
             Code.InvalidArgument,
             Code.InvalidName,
@@ -218,6 +216,9 @@ class WorkerSession(Session):
             Code.IncompatibleContract,
             Code.NotPermitted,
             Code.WrongRole,
+            Code.MalformedFrame,
+            Code.TooLarge,
+            Code.TooMany,
         )
 
     # ---------------------------------------------------------------- details

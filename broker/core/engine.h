@@ -187,6 +187,8 @@ class Engine {
   void settle(SessionId session, std::uint64_t sequence);
   void acknowledge(Effects& out);
   void announce_end(Job& job, Effects& out) const;
+  /// Whoever waits for a job that the store refused, and is not told by a receipt.
+  void tell_unknown(const Job& job, SessionId watcher, Effects& out) const;
   void forget(JobIx ix);
   void receipt(SessionId session, const Job& job, bool duplicate, Effects& out) const;
   void note_stored(Job& job, Effects& out);

@@ -136,7 +136,7 @@ void Engine::fail(JobIx ix, const Failed& failed, Now now) {
     count_up(job.timed_out);
   } else if (failed.outcome == Outcome::kCrashed) {
     count_up(job.crashed);
-  } else {
+  } else if (failed.outcome != Outcome::kCancelled) {
     count_up(job.raised);
   }
   if (job.cancelling) {

@@ -287,6 +287,20 @@ void Engine::on(const BatchCommitted& event, Now now, Effects& out) {
   acknowledge(out);
 }
 
+void Engine::tell_unknown(const Job& job, SessionId watcher, Effects& out) const {
+  if (watcher == job.submitter || !sessions_.contains(watcher)) return;
+  if (job.extra) {
+    const std::vector<SessionId>& receipted = job.extra->receipt_waiters;
+    if (std::find(receipted.begin(), receipted.end(), watcher) != receipted.end()) return;
+  }
+  ResultOut answer;
+  answer.session = watcher;
+  answer.id = job.id;
+  answer.known = Known::kUnknown;
+  answer.pushed = true;
+  out.results.push_back(std::move(answer));
+}
+
 void Engine::on(const BatchRejected& event, Now now, Effects& out) {
   assert(batch_under_way_ && event.sequence == batch_.sequence);
   batch_under_way_ = false;
@@ -309,15 +323,20 @@ void Engine::on(const BatchRejected& event, Now now, Effects& out) {
         refusal.session = job.submitter;
         out.receipts.push_back(refusal);
       }
+      tell_unknown(job, job.watcher, out);
       if (job.extra) {
         for (const SessionId waiter : job.extra->receipt_waiters) {
           refusal.session = waiter;
           out.receipts.push_back(refusal);
         }
+        for (const SessionId watcher : job.extra->watchers) tell_unknown(job, watcher, out);
         for (const CancelWaiter& waiter : job.extra->cancel_waiters) {
           out.cancel_replies.push_back({waiter.session, waiter.request, job.id, Code::kUnknownJob, State::kNone});
         }
-        if (job.extra->options) dedups_.erase(job.extra->options->dedup_key);
+        if (job.extra->options) {
+          const auto held = dedups_.find(job.extra->options->dedup_key);
+          if (held != dedups_.end() && held->second.job == job.id) dedups_.erase(held);
+        }
       }
       --unstored_jobs_;
       unstored_bytes_ -= job.payload_size;

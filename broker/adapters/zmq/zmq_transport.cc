@@ -209,6 +209,7 @@ void ZmqTransport::wait(core::Micros timeout, std::span<pollfd> others) {
   if (!ready) {
     for (const Door& door : doors_) polled_.push_back({door.descriptor, POLLIN, 0});
   }
+  if (wake_descriptor_ >= 0) polled_.push_back({wake_descriptor_, POLLIN, 0});
   const auto patience = ready ? core::Micros{0} : std::max(timeout, core::Micros{0});
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(patience);
   const timespec limit{seconds.count(), std::chrono::nanoseconds(patience - seconds).count()};

@@ -53,6 +53,9 @@ class ZmqTransport : public ports::Transport {
   /// The endpoint that peers connect to, with the port that was taken.
   const std::string& endpoint(ports::Side side) const { return doors_[index(side)].endpoint; }
 
+  /// wait() also ends when this descriptor can be read; nothing is read from it. -1 for none.
+  void wake_on(int descriptor) { wake_descriptor_ = descriptor; }
+
   /// Closes the sockets; what is queued for peers may still leave for so long. Nothing else may be
   /// called after it.
   void close(core::Millis linger);
@@ -87,6 +90,7 @@ class ZmqTransport : public ports::Transport {
   zmq::message_t blob_;
   zmq::message_t extra_;
   std::vector<pollfd> polled_;
+  int wake_descriptor_ = -1;
   Counters counters_;
 };
 

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "ports/result.h"
+
+namespace jobwire::app {
+
+/// Raises the number of descriptors to what the system allows, up to 65,536: each peer costs one.
+/// Returns how many there are.
+std::uint64_t raise_descriptor_limit();
+
+/// Bounds this process's memory, above what it has now; 0 changes nothing. Beyond it an allocation
+/// fails and the process ends: neither queue lengths nor the size of frames bound a peer's message
+/// of endless parts. Counted as address space, which is what the kernel can bound. Children do not
+/// inherit it when they are started before.
+ports::Status limit_memory(std::uint64_t bytes);
+
+}  // namespace jobwire::app

@@ -42,7 +42,8 @@ def main() -> None:
     agent_fd = int(sys.argv[1])
     boot = read_boot(agent_fd)
     _die_with(boot.agent_pid)
-    faulthandler.enable()
+    # Only the thread that died: the report of a crash has room for a few lines.
+    faulthandler.enable(all_threads=False)
     for stream in (sys.stdout, sys.stderr):
         # A pipe would hold lines back until they are old.
         if isinstance(stream, io.TextIOWrapper):

@@ -235,8 +235,10 @@ class WorkerSession(Session):
             sent = unsettled.popleft()
             self._unsettled_jobs -= len(sent.heads)
             self._unsettled_bytes -= len(sent.blob)
-        for _, code in ack.refused:
-            self._log.warning("the broker refused a result: %s", code_name(code))
+        if ack.refused:
+            # After a broker's restart these are many: results that it had stored and not acknowledged.
+            codes = sorted({code_name(code) for _, code in ack.refused})
+            self._log.warning("%d result(s) refused: %s", len(ack.refused), ", ".join(codes))
 
     def _revoke(self, revoke: Revoke) -> None:
         tokens = set(revoke.tokens)

@@ -7,6 +7,8 @@
 namespace jobwire::core {
 namespace {
 
+constexpr Millis kLongestDelay{366LL * 24 * 3'600'000};
+
 bool names_class(std::string_view qualified, std::string_view name) {
   if (qualified == name) return true;
   const std::size_t dot = qualified.rfind('.');
@@ -16,6 +18,7 @@ bool names_class(std::string_view qualified, std::string_view name) {
 }  // namespace
 
 Millis backoff(const RetryPolicy& policy, std::uint32_t failures, Random& random) {
+  if (policy.backoff != BackoffKind::kListed && policy.base.count() <= 0) return Millis{0};
   double delay = static_cast<double>(policy.base.count());
   switch (policy.backoff) {
     case BackoffKind::kExponential:
@@ -38,7 +41,8 @@ Verdict judge(const RetryPolicy& policy, const FailureCounts& counts, Outcome ou
               bool error_retryable, Millis asked, Random& random) {
   const auto again = [&](std::uint32_t used, std::uint32_t budget, DeadReason reason) {
     if (used >= budget) return Verdict{false, Millis{0}, reason};
-    const Millis delay = outcome == Outcome::kRetryAsked ? asked : backoff(policy, used, random);
+    const Millis delay = outcome == Outcome::kRetryAsked ? std::clamp(asked, Millis{0}, kLongestDelay)
+                                                         : backoff(policy, used, random);
     return Verdict{true, delay, DeadReason::kNone};
   };
   if (outcome == Outcome::kRejected) return {false, Millis{0}, DeadReason::kRejected};

@@ -25,7 +25,7 @@ struct Verdict {
 
 /// Judges a failed attempt. Each budget is counted apart: the job is dead when the counter of this outcome has reached its
 /// budget, when the handler rejected it, or when the error's class is named in `fatal` (bare or qualified).
-/// `asked` is the delay that the handler asked for (RetryAsked); it replaces the backoff.
+/// `asked` is the delay that the handler asked for (RetryAsked); it replaces the backoff, between 0 and 366 days.
 /// Requires: outcome is kRaised, kRejected, kRetryAsked, kTimedOut or kCrashed.
 Verdict judge(const RetryPolicy& policy, const FailureCounts& counts, Outcome outcome, std::string_view error_type,
               bool error_retryable, Millis asked, Random& random);

@@ -79,6 +79,7 @@ void Engine::end_turn(Now now, Effects& out) {
   fire_timers(now);
   check_silence(now, out);
   check_adoption(now, out);
+  take_late_marks(now);
   dispatch(now, out);
 }
 
@@ -86,10 +87,8 @@ std::optional<Steady> Engine::next_deadline() const {
   // The checks of silence come every half second, whatever else.
   Steady next = next_check_;
   if (const auto timer = timers_.next()) next = std::min(next, *timer);
-  if (!batch_under_way_ && !store_away_) {
-    if (!late_marks_.empty()) next = std::min(next, late_marks_.front().due);
-    if (!dirty_.empty()) next = std::min(next, retry_batch_at_);
-  }
+  if (!late_marks_.empty()) next = std::min(next, late_marks_.front().due);
+  if (!batch_under_way_ && !store_away_ && !dirty_.empty()) next = std::min(next, retry_batch_at_);
   if (adopting_until_) next = std::min(next, *adopting_until_);
   return next;
 }

@@ -181,7 +181,7 @@ class Engine {
   void on(const ShutdownBegun& event, Now now, Effects& out);
   void mark_dirty(JobIx ix);
   void write_of(JobIx ix, JobWrite& write);
-  void stage_late_marks(Now now);
+  void take_late_marks(Now now);
   void stored(const Staged& staged, Now now, Effects& out);
   void arm(JobIx ix, Now now);
   void settle(SessionId session, std::uint64_t sequence);

@@ -46,7 +46,7 @@ void Engine::make_resident(Job& job, bool resident) {
   }
 }
 
-void Engine::stage_late_marks(Now now) {
+void Engine::take_late_marks(Now now) {
   while (!late_marks_.empty() && late_marks_.front().due <= now.steady) {
     const LateMark mark = late_marks_.front();
     late_marks_.pop_front();
@@ -61,7 +61,7 @@ void Engine::stage_late_marks(Now now) {
 bool Engine::has_batch(Now now) const {
   if (batch_under_way_ || store_away_ || now.steady < retry_batch_at_) return false;
   return !dirty_.empty() || !changed_queues_.empty() || !host_writes_.empty() || !stale_notes_.empty() ||
-         finished_.has_work(now.wall) || (!late_marks_.empty() && late_marks_.front().due <= now.steady);
+         finished_.has_work(now.wall);
 }
 
 void Engine::write_of(JobIx ix, JobWrite& write) {
@@ -116,7 +116,6 @@ const Batch& Engine::stage(Now now) {
   staged_.clear();
   batch_.sequence = sequence_ + 1;
   batch_.now = now.wall;
-  stage_late_marks(now);
   std::uint64_t bytes = 0;
   while (!dirty_.empty() && batch_.jobs.size() < config_.max_batch_jobs && bytes < config_.max_batch_bytes) {
     const JobIx ix = dirty_.front();

@@ -13,6 +13,8 @@ namespace {
 /// What a job costs its worker beside its own run time, measured for the Python runtime.
 constexpr double kWorkerCostUs = 8.0;
 constexpr double kEstimateWeight = 0.1;
+/// In one batch. More are counted, but not noted on their jobs: a worker that floods must not hold the store up.
+constexpr std::size_t kMaxStaleNotes = 1'000;
 
 void count_up(std::uint8_t& counter) {
   if (counter < std::numeric_limits<std::uint8_t>::max()) ++counter;
@@ -163,7 +165,8 @@ void Engine::give_back(JobIx ix, Now now) {
     return;
   }
   job.state = *next_state(job.state, Move::kHandBack);
-  if (job.stored != State::kQueued) mark_dirty(ix);
+  // A running mark under way to the store must be taken back.
+  if (job.stored != State::kQueued || job.staged) mark_dirty(ix);
   lanes_.push_front(ix);
   if (job.expires != Wall{}) {
     const Millis left = std::max(Millis{0}, job.expires - now.wall);
@@ -204,22 +207,22 @@ void Engine::on(const ResultsReported& event, Now now, Effects& out) {
       out.lease_refusals.push_back({event.session, report.token, Code::kStaleLease});
       const FinishedJobs::Entry* ended = ix == kNoJob ? finished_.find(report.job) : nullptr;
       if (ix != kNoJob && jobs_[ix].stored != State::kNone) {
-        stale_notes_.push_back(report.job);
+        if (stale_notes_.size() < kMaxStaleNotes) stale_notes_.push_back(report.job);
         ++delta(lanes_.queue_of(jobs_[ix])).stale_results;
       } else if (ended) {
-        stale_notes_.push_back(report.job);
+        if (stale_notes_.size() < kMaxStaleNotes) stale_notes_.push_back(report.job);
         ++delta(ended->queue).stale_results;
       }
       continue;
     }
     Job& job = jobs_[ix];
-    double& run_us = lanes_[lanes_.type_of(job)].run_us;
-    const double seen = static_cast<double>(report.run.count()) + kWorkerCostUs;
-    run_us = run_us == 0 ? seen : run_us + kEstimateWeight * (seen - run_us);
     if (report.outcome == Outcome::kHandedBack) {
       give_back(ix, now);
       continue;
     }
+    double& run_us = lanes_[lanes_.type_of(job)].run_us;
+    const double seen = static_cast<double>(report.run.count()) + kWorkerCostUs;
+    run_us = run_us == 0 ? seen : run_us + kEstimateWeight * (seen - run_us);
     if (report.outcome == Outcome::kSucceeded) {
       succeed(ix, report, now);
     } else if (report.outcome == Outcome::kCancelled && job.cancelling) {

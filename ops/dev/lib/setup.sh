@@ -196,16 +196,17 @@ need_peers() {
 
 known_presets=(dev release asan tsan)
 
-# need_build PRESET: configured and compiled in build/PRESET.
+# need_build PRESET [TARGET...]: configured and compiled in build/PRESET; everything, or what a verb asks for.
 need_build() {
-  local preset=$1
+  local preset=$1 targets=()
+  (($# == 1)) || targets=(--target "${@:2}")
   [[ " ${known_presets[*]} " == *" $preset "* ]] ||
     die "there is no preset '$preset'; there are: ${known_presets[*]}"
   need_packages "${debian_packages[@]}"
   say "building preset $preset in build/$preset with $jobs jobs"
   take_lock "$preset"
   quietly cmake --preset "$preset" || die "cmake could not configure preset $preset"
-  cmake --build "build/$preset" -- --quiet 2>&1 | { grep -v '^ninja: no work to do' || true; } >&2 ||
+  cmake --build "build/$preset" "${targets[@]}" -- --quiet 2>&1 | { grep -v '^ninja: no work to do' || true; } >&2 ||
     die "preset $preset does not compile"
   drop_lock
 }

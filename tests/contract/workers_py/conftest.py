@@ -40,3 +40,16 @@ def start(
         finally:
             for log in logs:
                 print(log.read_text())
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeBroker]:
+    """A broker with one worker, shared by the tests of a module that leave both as they were."""
+    fake = FakeBroker()
+    log = tmp_path_factory.mktemp("served") / "host.log"
+    try:
+        with hosted(fake, log, "-c", "1"):
+            yield fake
+    finally:
+        fake.close()
+        print(log.read_text())

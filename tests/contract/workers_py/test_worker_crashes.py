@@ -184,6 +184,22 @@ def test_cooperative_handler_is_cancelled_without_losing_its_worker(
     assert broker.downs == []
 
 
+def test_cancel_that_comes_before_the_job_starts_is_remembered(
+    broker: FakeBroker, start: Start, tmp_path: Path
+) -> None:
+    start("-c", "1")
+    worker, gate = broker.worker(), tmp_path / "gate"
+    first, second = broker.dispatch(worker, hold(gate), Order("cooperative"))
+    broker.running(first)
+    broker.send(broker.agent(), cancel_lease(second.token, 1, 60_000))
+    beats = len(broker.beats)
+    # The agent takes messages in order: the echo of a later heartbeat means that it has the order.
+    broker.until("two more heartbeats", lambda: len(broker.beats) >= beats + 2)
+    gate.touch()
+    assert broker.result(first).outcome == Outcome.Succeeded
+    assert broker.result(second).outcome == Outcome.Cancelled
+
+
 def test_cancel_of_a_lease_that_is_over_changes_nothing(broker: FakeBroker, start: Start) -> None:
     start("-c", "1")
     worker = broker.worker()

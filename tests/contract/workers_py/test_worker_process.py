@@ -32,17 +32,16 @@ def test_queues_are_those_of_the_jobs_unless_named(broker: FakeBroker, start: St
     assert broker.worker().queues == ["default", "maps"]
 
 
-def test_results_carry_bytes_text_json_and_nothing(broker: FakeBroker, start: Start) -> None:
-    start("-c", "1")
+def test_results_carry_bytes_text_json_and_nothing(served: FakeBroker) -> None:
     pair = b'{"b":{"x":3,"y":4},"a":{"x":1,"y":2}}'
-    orders = broker.dispatch(
-        broker.worker(),
+    orders = served.dispatch(
+        served.worker(),
         Order("echo", b"\x00\xff"),
         Order("upper", "grüße".encode(), Encoding.Utf8),
         Order("add", pair, Encoding.Json),
         Order("nothing"),
     )
-    seen = [broker.result(order) for order in orders]
+    seen = [served.result(order) for order in orders]
     assert [(one.outcome, one.encoding, one.payload) for one in seen] == [
         (Outcome.Succeeded, Encoding.Bytes, b"\x00\xff"),
         (Outcome.Succeeded, Encoding.Utf8, "GRÜSSE".encode()),
@@ -50,18 +49,16 @@ def test_results_carry_bytes_text_json_and_nothing(broker: FakeBroker, start: St
         (Outcome.Succeeded, Encoding.Bytes, b""),
     ]
     assert [one.job for one in seen] == [order.job for order in orders]
-    assert {one.sequence for one in seen} == {1}
 
 
-def test_context_tells_about_the_attempt(broker: FakeBroker, start: Start) -> None:
-    start("-c", "1")
-    worker = broker.worker()
-    plain, dressed = broker.dispatch(
+def test_context_tells_about_the_attempt(served: FakeBroker) -> None:
+    worker = served.worker()
+    plain, dressed = served.dispatch(
         worker,
         Order("about", timeout_ms=5000),
         Order("about", attempt=3, headers=(("tenant", "a"), ("trace", "b"))),
     )
-    told = json.loads(broker.result(plain).payload)
+    told = json.loads(served.result(plain).payload)
     assert 0 < told.pop("time_left") <= 5
     assert told == {
         "id": str(uuid.UUID(bytes=plain.job)),
@@ -71,20 +68,18 @@ def test_context_tells_about_the_attempt(broker: FakeBroker, start: Start) -> No
         "loads": 1,
         "pid": worker.pid,
     }
-    told = json.loads(broker.result(dressed).payload)
+    told = json.loads(served.result(dressed).payload)
     assert (told["attempt"], told["headers"]) == (3, {"tenant": "a", "trace": "b"})
 
 
-def test_class_is_set_up_once_per_worker(broker: FakeBroker, start: Start) -> None:
-    start("-c", "1")
-    orders = broker.dispatch(broker.worker(), Order("counter"), Order("counter"), Order("counter"))
-    assert [broker.result(order).payload for order in orders] == [b"1", b"2", b"3"]
+def test_class_is_set_up_once_per_worker(served: FakeBroker) -> None:
+    orders = served.dispatch(served.worker(), *(Order("counter") for _ in range(3)))
+    assert [served.result(order).payload for order in orders] == [b"1", b"2", b"3"]
 
 
-def test_exception_reaches_the_broker_as_job_error(broker: FakeBroker, start: Start) -> None:
-    start("-c", "1")
-    (order,) = broker.dispatch(broker.worker(), Order("fail", b"outer", Encoding.Utf8))
-    seen = broker.result(order)
+def test_exception_reaches_the_broker_as_job_error(served: FakeBroker) -> None:
+    (order,) = served.dispatch(served.worker(), Order("fail", b"outer", Encoding.Utf8))
+    seen = served.result(order)
     assert seen.outcome == Outcome.Raised
     error = read_error(seen.payload)
     assert (error.Type(), error.Message()) == (b"builtins.ValueError", b"outer")
@@ -99,59 +94,61 @@ def test_exception_reaches_the_broker_as_job_error(broker: FakeBroker, start: St
     assert (error.Chain(0).Relation(), error.Chain(0).Type()) == (1, b"builtins.KeyError")
 
 
-def test_retry_and_reject_are_outcomes_of_their_own(broker: FakeBroker, start: Start) -> None:
-    start("-c", "1")
-    again, never = broker.dispatch(broker.worker(), Order("again"), Order("never"))
-    seen = broker.result(again)
+def test_retry_and_reject_are_outcomes_of_their_own(served: FakeBroker) -> None:
+    again, never = served.dispatch(served.worker(), Order("again"), Order("never"))
+    seen = served.result(again)
     assert (seen.outcome, seen.retry_delay_ms) == (Outcome.RetryAsked, 2500)
     assert read_error(seen.payload).Message() == b"not yet"
-    seen = broker.result(never)
+    seen = served.result(never)
     assert seen.outcome == Outcome.Rejected
     error = read_error(seen.payload)
     assert (error.Type(), error.Message()) == (b"jobwire.Reject", b"not for me")
     assert not error.Retryable()
 
 
-def test_payload_that_does_not_fit_is_rejected_and_names_the_field(
-    broker: FakeBroker, start: Start
-) -> None:
-    start("-c", "1")
+def test_payload_that_does_not_fit_is_rejected_and_names_the_field(served: FakeBroker) -> None:
     payload = b'{"a":{"x":1,"y":2},"b":{"x":"three","y":4}}'
-    (order,) = broker.dispatch(broker.worker(), Order("add", payload, Encoding.Json))
-    seen = broker.result(order)
+    (order,) = served.dispatch(served.worker(), Order("add", payload, Encoding.Json))
+    seen = served.result(order)
     assert seen.outcome == Outcome.Rejected
     error = read_error(seen.payload)
     assert error.Type() == b"jobwire.PayloadError"
     assert error.Message() == b"b.x: must be an integer, is a string"
 
 
-def test_sys_exit_in_a_handler_is_a_failed_attempt(broker: FakeBroker, start: Start) -> None:
-    start("-c", "1")
-    leave, echo = broker.dispatch(broker.worker(), Order("leave"), Order("echo", b"still here"))
-    assert read_error(broker.result(leave).payload).Type() == b"builtins.SystemExit"
-    assert broker.result(echo).payload == b"still here"
+def test_sys_exit_in_a_handler_is_a_failed_attempt(served: FakeBroker) -> None:
+    leave, echo = served.dispatch(served.worker(), Order("leave"), Order("echo", b"still here"))
+    assert read_error(served.result(leave).payload).Type() == b"builtins.SystemExit"
+    assert served.result(echo).payload == b"still here"
 
 
-def test_result_over_the_limit_is_a_failed_attempt(broker: FakeBroker, start: Start) -> None:
-    start("-c", "1")
-    (order,) = broker.dispatch(broker.worker(), Order("huge", b"1048577", Encoding.Json))
-    seen = broker.result(order)
+def test_result_over_the_limit_is_a_failed_attempt(served: FakeBroker) -> None:
+    (order,) = served.dispatch(served.worker(), Order("huge", b"1048577", Encoding.Json))
+    seen = served.result(order)
     assert seen.outcome == Outcome.Raised
     assert read_error(seen.payload).Type() == b"jobwire.ResultError"
 
 
 def test_long_job_does_not_hold_back_the_result_before_it(
-    broker: FakeBroker, start: Start, tmp_path: Path
+    served: FakeBroker, tmp_path: Path
 ) -> None:
-    start("-c", "1")
     gate = tmp_path / "gate"
-    short, long = broker.dispatch(
-        broker.worker(), Order("echo", b"a"), Order("hold", str(gate).encode(), Encoding.Utf8)
+    short, long = served.dispatch(
+        served.worker(), Order("echo", b"a"), Order("hold", str(gate).encode(), Encoding.Utf8)
     )
-    assert broker.result(short).payload == b"a"
+    assert served.result(short).payload == b"a"
     assert not gate.exists()
     gate.touch()
-    assert broker.result(long).outcome == Outcome.Succeeded
+    assert served.result(long).outcome == Outcome.Succeeded
+
+
+def test_job_that_holds_the_gil_does_not_hold_back_the_result_before_it(
+    broker: FakeBroker, start: Start
+) -> None:
+    start("-c", "1")
+    short, _ = broker.dispatch(broker.worker(), Order("echo", b"a"), Order("hold_gil"))
+    assert broker.result(short).payload == b"a"
+    assert broker.downs == []
 
 
 def test_recalled_jobs_come_back_while_a_long_job_runs(

@@ -21,7 +21,7 @@ from jobwire._errors import Reject, ResultError, Retry
 from jobwire._failure import describe
 from jobwire._handlers import Bound
 from jobwire._heads import DispatchHead
-from jobwire._relay import Relay
+from jobwire._relay import LONG_NS, Relay
 from jobwire._slots import ENDING, Command, WorkerSlot, WorkerState
 from jobwire._transport import Connection, Link, Woken
 from jobwire._wire import Encoding, Outcome
@@ -61,6 +61,8 @@ class WorkerLoop:
         self._log = log
         self._lock = threading.Lock()
         self._relay = Relay(self._lock, lambda: self._running_since, self._relay_turn)
+        # Types whose last run was long, or that have not run yet.
+        self._slow = set(range(len(bound)))
         self._running_since = 0
         self._in_handler = False
         self._draining = False
@@ -119,7 +121,7 @@ class WorkerLoop:
         session, slot, served, relay = self._session, self._slot, self._served, self._relay
         acquire, release = self._lock.acquire, self._lock.release
         clock = time.monotonic_ns
-        contexts, batches = self._contexts, session.batches
+        contexts, batches, slow = self._contexts, session.batches, self._slow
         begin = clock()
         wall = time.time_ns() - begin
         flush_at = 0
@@ -147,6 +149,10 @@ class WorkerLoop:
                     session.running_since_ms = started_ms
                     slot.run(token, job, begin, wall, timeout_ms, attempt)
                     self._running_since = begin
+                    if session.unsent_jobs and kind in slow:
+                        # It may hold the GIL, and then the relay could not send what came before it.
+                        session.flush()
+                        self._send()
                     # Asked after the line above, as the relay looks there after it has lain down.
                     if relay.asleep:
                         relay.wake()
@@ -184,6 +190,8 @@ class WorkerLoop:
                         result,
                         retry_ms,
                     )
+                    if (end - begin > LONG_NS) is not (kind in slow):
+                        slow ^= {kind}
                     begin = end
                     if not flush_at:
                         flush_at = end + _FLUSH_NS

@@ -23,6 +23,8 @@ from jobwire._wire import Cancel, WorkerEnd, encode_worker_down
 # How often the slots are looked at: a job whose whole timeout is shorter than this is stopped that much late.
 LOOK_S = 0.05
 _SLOW_RESTART_S = 0.5
+_CANCELS_KEPT = 1024
+_CANCEL_KEPT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class Supervisor:
         self._restarts = [Restarts() for _ in range(settings.workers)]
         self._start_at: dict[int, float] = dict.fromkeys(range(settings.workers), 0.0)
         self._last_worker = 0
+        # Token to (when SIGTERM is due, when the order is forgotten), oldest first.
+        self._cancels: dict[bytes, tuple[float, float]] = {}
         self._any_ready = False
         self._stop_by: float | None = None
         # The set of workers has changed since someone last set this to False.
@@ -122,13 +126,10 @@ class Supervisor:
 
     def cancel(self, order: Cancel, now: float) -> None:
         """The broker wants one run to end: by flag now, by SIGTERM after its grace, then by SIGKILL."""
-        for child in self._children.values():
-            run = child.run()
-            if child.worker == order.worker and _is_running(run) and run.token == order.token:
-                term_at = now + order.grace_ms / 1000
-                self._order(child, order.token, WorkerEnd.Cancelled, Command.CANCEL, term_at)
-                return
-        self._log.info("worker %d no longer runs what the broker cancels", order.worker)
+        # Kept: the job may be about to start, too late for the worker to give it back.
+        self._cancels[order.token] = (now + order.grace_ms / 1000, now + _CANCEL_KEPT_S)
+        while len(self._cancels) > _CANCELS_KEPT or next(iter(self._cancels.values()))[1] < now:
+            del self._cancels[next(iter(self._cancels))]
 
     def greet_again(self) -> None:
         """Has all workers say Hello anew: the broker forgot the host, and idle workers would not notice."""
@@ -202,6 +203,9 @@ class Supervisor:
                 self._order(child, run.token, WorkerEnd.TimedOut, Command.TIMEOUT, now)
             elif stopping and child.ending is None:
                 self._order(child, run.token, WorkerEnd.Stopped, Command.STOP, now)
+            elif run.token in self._cancels:
+                term_at, _ = self._cancels.pop(run.token)
+                self._order(child, run.token, WorkerEnd.Cancelled, Command.CANCEL, term_at)
         elif stopping and child.ending is None:
             child.kill(WorkerEnd.Stopped)
         child.enforce(now)

@@ -16,3 +16,7 @@ jobwire_test(broker_golden_test RING contract SOURCES contract/broker/golden_tes
 jobwire_test(broker_log_test RING unit SOURCES unit/broker/adapters/log_test.cc LIBS jobwire_log)
 jobwire_test(broker_zmq_transport_test RING integration SOURCES integration/broker/zmq_transport_test.cc
              LIBS jobwire_zmq)
+if(TARGET jobwire_app)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/unit/broker/app/*_test.cc)
+  jobwire_test(broker_app_test RING unit SOURCES ${sources} LIBS jobwire_app)
+endif()

@@ -160,6 +160,10 @@ Exit serve(const Config& config, StopSignals& signals) {
                   config.broker.version, (*transport)->endpoint(Side::kProducers),
                   (*transport)->endpoint(Side::kWorkers), redis_name, descriptors));
 
+  if (config.insecure) {
+    log.write(Level::kWarning, "", "insecure: whoever can connect can submit and run jobs");
+  }
+
   while (broker.end() == runtime::End::kRunning) {
     broker.turn();
     if (embedded) embedded->poll(clock.now().steady);

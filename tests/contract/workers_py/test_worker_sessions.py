@@ -179,6 +179,24 @@ def test_sigterm_to_everything_drains_too(broker: FakeBroker, start: Start, tmp_
     assert host.exit_code() == 0
 
 
+def test_worker_that_is_terminated_alone_leaves_politely_and_is_replaced(
+    broker: FakeBroker, start: Start, tmp_path: Path
+) -> None:
+    start("-c", "1")
+    gate = tmp_path / "gate"
+    worker = broker.worker()
+    running, waiting = broker.dispatch(worker, hold(gate), Order("echo", b"1"))
+    broker.running(running)
+    os.kill(worker.pid, signal.SIGTERM)
+    broker.until("the job to come back", lambda: broker.handed_back == [waiting.token])
+    gate.touch()
+    assert broker.result(running).outcome == Outcome.Succeeded
+    down = broker.down(1)
+    assert (down.end, down.signal, down.exit_code, down.running) == (WorkerEnd.Stopped, 0, 0, [])
+    assert worker.goodbye
+    assert broker.worker(2).worker == 2
+
+
 def test_job_that_outlives_the_grace_is_ended_as_stopped(
     broker: FakeBroker, start: Start, tmp_path: Path
 ) -> None:

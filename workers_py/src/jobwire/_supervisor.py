@@ -287,6 +287,9 @@ def _end_of(child: Child, death: Death) -> int:
         return ending.end
     if child.stopped_as is not None:
         return child.stopped_as
+    if not (death.signal or death.exit_code or _is_running(death.run)):
+        # Someone sent SIGTERM to it alone: it drained and left.
+        return WorkerEnd.Stopped
     return WorkerEnd.Crashed
 
 

@@ -89,6 +89,8 @@ class Engine {
   bool drained() const { return shutting_down_ && !batch_under_way_ && dirty_.empty() && unstored_jobs_ == 0; }
 
  private:
+  friend class EngineAudit;  // tests/sim: compares the sums and links in here with what they are made of
+
   struct Session {
     Role role = Role::kNone;
     WorkerIx worker = kNoWorker;

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "core/engine.h"
+
+namespace jobwire::core {
+
+/// Compares the engine's sums and links with what they are made of. Reads only. O(jobs + leases +
+/// sessions).
+class EngineAudit {
+ public:
+  explicit EngineAudit(Engine& engine) : engine_(engine) {}
+
+  /// What does not fit, or nothing.
+  std::string check();
+
+  /// After everything has ended: nothing is left but what is kept of finished jobs.
+  std::string check_idle();
+
+ private:
+  std::string check_jobs();
+  std::string check_leases();
+  std::string check_lanes();
+  std::string check_rooms();
+  std::string check_sessions();
+  std::string check_bounds();
+
+  Engine& engine_;
+};
+
+}  // namespace jobwire::core

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/coverage.h"
+
+#include <cstdio>
+
+namespace jobwire::sim {
+
+const char* name_of(Met met) {
+  switch (met) {
+    case Met::kCrashBeforeCommit:
+      return "crash before commit";
+    case Met::kCrashAfterCommit:
+      return "crash after commit";
+    case Met::kCrashBeforeReply:
+      return "crash before reply";
+    case Met::kCrashBetweenSends:
+      return "crash between sends";
+    case Met::kCrashIdle:
+      return "crash idle";
+    case Met::kCrashInRecovery:
+      return "crash in recovery";
+    case Met::kTakeover:
+      return "takeover";
+    case Met::kFenced:
+      return "fenced";
+    case Met::kShutdown:
+      return "shutdown";
+    case Met::kStoreAwayBeforeEffect:
+      return "store away before effect";
+    case Met::kStoreAwayAfterEffect:
+      return "store away after effect";
+    case Met::kStoreSlow:
+      return "store slow";
+    case Met::kStoreRefused:
+      return "store refused";
+    case Met::kStoreAwayAtStart:
+      return "store away at start";
+    case Met::kStoreWentBack:
+      return "store went back";
+    case Met::kBatchRepaired:
+      return "batch repaired";
+    case Met::kLinkCut:
+      return "link cut";
+    case Met::kMessageLost:
+      return "message lost";
+    case Met::kMessageLate:
+      return "message late";
+    case Met::kHalfOpen:
+      return "half open";
+    case Met::kPipeFull:
+      return "pipe full";
+    case Met::kWorkerCrash:
+      return "worker crash";
+    case Met::kWorkerWedged:
+      return "worker wedged";
+    case Met::kWorkerStopped:
+      return "worker stopped";
+    case Met::kHostLost:
+      return "host lost";
+    case Met::kAgentMute:
+      return "agent mute";
+    case Met::kClockStep:
+      return "clock step";
+    case Met::kProducerSilent:
+      return "producer silent";
+    case Met::kHelloFirst:
+      return "hello first";
+    case Met::kResubmitted:
+      return "resubmitted";
+    case Met::kDuplicateReceipt:
+      return "duplicate receipt";
+    case Met::kDedupHit:
+      return "dedup hit";
+    case Met::kInvalidRefused:
+      return "invalid refused";
+    case Met::kWindowFull:
+      return "window full";
+    case Met::kQueueFull:
+      return "queue full";
+    case Met::kStoreUnavailable:
+      return "store unavailable";
+    case Met::kStoreFull:
+      return "store full";
+    case Met::kShuttingDown:
+      return "shutting down";
+    case Met::kGaveUp:
+      return "gave up";
+    case Met::kDispatched:
+      return "dispatched";
+    case Met::kResultResent:
+      return "result resent";
+    case Met::kStaleResult:
+      return "stale result";
+    case Met::kAdopted:
+      return "adopted";
+    case Met::kRevoked:
+      return "revoked";
+    case Met::kRecalled:
+      return "recalled";
+    case Met::kHandedBack:
+      return "handed back";
+    case Met::kCancelConfirmed:
+      return "cancel confirmed";
+    case Met::kCancelTooLate:
+      return "cancel too late";
+    case Met::kRetried:
+      return "retried";
+    case Met::kTimedOutByAgent:
+      return "timed out by agent";
+    case Met::kTimedOutByBroker:
+      return "timed out by broker";
+    case Met::kCrashCharged:
+      return "crash charged";
+    case Met::kHostLossCharged:
+      return "host loss charged";
+    case Met::kSucceeded:
+      return "succeeded";
+    case Met::kDeadRaised:
+      return "dead raised";
+    case Met::kDeadTimedOut:
+      return "dead timed out";
+    case Met::kDeadCrashed:
+      return "dead crashed";
+    case Met::kDeadRejected:
+      return "dead rejected";
+    case Met::kExpired:
+      return "expired";
+    case Met::kCancelled:
+      return "cancelled";
+    case Met::kFinalPushed:
+      return "final pushed";
+    case Met::kFinalRead:
+      return "final read";
+    case Met::kGone:
+      return "gone";
+    case Met::kUnknown:
+      return "unknown";
+    case Met::kPayloadRead:
+      return "payload read";
+    case Met::kRemoved:
+      return "removed";
+    case Met::kEmptyBatch:
+      return "empty batch";
+    case Met::kCount:
+      break;
+  }
+  return "?";
+}
+
+std::size_t Coverage::print() const {
+  std::size_t never = 0;
+  for (std::size_t i = 0; i < kMets; ++i) {
+    std::printf("  %-28s %12llu%s\n", name_of(static_cast<Met>(i)),
+                static_cast<unsigned long long>(counts_[i]), counts_[i] == 0 ? "   NEVER" : "");
+    if (counts_[i] == 0) ++never;
+  }
+  return never;
+}
+
+}  // namespace jobwire::sim

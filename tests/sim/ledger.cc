@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/ledger.h"
+
+#include <algorithm>
+
+#include "core/admission.h"
+
+namespace jobwire::sim {
+
+using core::JobId;
+using core::LeaseToken;
+using core::Millis;
+using core::Outcome;
+using core::State;
+
+Buffer result_bytes(const LeaseToken& token, const JobId& job, std::size_t padding) {
+  Buffer bytes(32 + padding, 0x2e);
+  std::copy(token.bytes.begin(), token.bytes.end(), bytes.begin());
+  std::copy(job.bytes.begin(), job.bytes.end(), bytes.begin() + 16);
+  return bytes;
+}
+
+void Ledger::violated(const std::string& rule, const JobId& id) const {
+  throw Violation(rule + " (job " + core::to_string(id) + ")");
+}
+
+Truth& Ledger::truth(const JobId& id) {
+  const auto found = jobs_.find(id);
+  if (found == jobs_.end()) violated("a job that nobody submitted", id);
+  return found->second;
+}
+
+Run* Ledger::find_run(const LeaseToken& token) {
+  const auto found = runs_.find(token);
+  return found == runs_.end() ? nullptr : &found->second;
+}
+
+Run& Ledger::run(const LeaseToken& token) {
+  Run* const found = find_run(token);
+  if (!found) throw Violation("a lease token that nobody granted");
+  return *found;
+}
+
+Truth& Ledger::submitted(const JobSpec& spec, bool invalid) {
+  Truth& truth = jobs_[spec.id];
+  truth.spec = spec;
+  truth.invalid = invalid;
+  truth.first_sent = agenda_.steady();
+  return truth;
+}
+
+void Ledger::receipt_sent(const wire::ReceiptHead& head) {
+  const auto id = id_of<JobId>(head.id());
+  const auto job = id_of<JobId>(head.job());
+  Truth& asked = truth(id);
+  if (head.code() != wire::Code::Unspecified) {
+    if (head.code() == wire::Code::DuplicateMismatch)
+      violated("a mismatch where there is none", id);
+    return;
+  }
+  if (asked.invalid) violated("an invalid job was receipted", id);
+  const Truth& holder = truth(job);
+  if (!holder.stored) violated("a receipt before the commit", job);
+  if (job != id && holder.spec.dedup_key != asked.spec.dedup_key)
+    violated("receipted as another job", id);
+  if (head.duplicate()) coverage_.met(Met::kDuplicateReceipt);
+  if (job != id) coverage_.met(Met::kDedupHit);
+  const auto state = static_cast<State>(head.state());
+  if (core::is_final(state)) end_told(job, state, "receipt");
+}
+
+void Ledger::end_told(const JobId& id, State state, const char* by) {
+  const Truth& known = truth(id);
+  if (known.end != state) {
+    violated(std::string("a ") + by + " says " + std::string(core::name_of(state)) +
+                 ", the store " + std::string(core::name_of(known.end)),
+             id);
+  }
+}
+
+void Ledger::view_sent(std::uint64_t endpoint, const wire::ResultView& view, ByteSpan payload) {
+  const auto id = id_of<JobId>(view.id());
+  Truth& known = truth(id);
+  const auto state = static_cast<State>(view.state());
+  switch (view.known()) {
+    case wire::Known::Final: {
+      end_told(id, state, "result");
+      coverage_.met(view.pushed() ? Met::kFinalPushed : Met::kFinalRead);
+      if (state == State::kSucceeded) {
+        const ByteSpan bytes = payload.subspan(view.payload_offset(), view.payload_size());
+        if (bytes.size() < 32 ||
+            !std::equal(known.winner.bytes.begin(), known.winner.bytes.end(), bytes.begin()) ||
+            !std::equal(id.bytes.begin(), id.bytes.end(), bytes.begin() + 16)) {
+          violated("the result is not the one that counted", id);
+        }
+      }
+      break;
+    }
+    case wire::Known::Unknown:
+      coverage_.met(Met::kUnknown);
+      if (known.receipted && endpoint == owner_ && !known.removed)
+        violated("a receipted job is unknown", id);
+      if (known.stored && endpoint == owner_ && !known.removed)
+        violated("a stored job is unknown", id);
+      if (known.removed && !wall_was_stepped)
+        violated("a removed job is unknown instead of gone", id);
+      break;
+    case wire::Known::Gone:
+      coverage_.met(Met::kGone);
+      if (endpoint == owner_ && known.stored && !known.removed) violated("a kept job is gone", id);
+      break;
+    case wire::Known::Waiting:
+    case wire::Known::Running:
+      if (core::is_final(state)) violated("a final state that is not known as final", id);
+      break;
+    case wire::Known::Unspecified:
+      violated("an answer without an answer", id);
+  }
+}
+
+void Ledger::cancel_reply_sent(std::uint64_t endpoint, const wire::CancelHead& head) {
+  const auto id = id_of<JobId>(head.id());
+  Truth& known = truth(id);
+  const auto state = static_cast<State>(head.state());
+  switch (head.code()) {
+    case wire::Code::Unspecified:
+      coverage_.met(Met::kCancelConfirmed);
+      if (state != State::kCancelled) violated("a cancel is confirmed without its state", id);
+      end_told(id, state, "confirmed cancel");
+      break;
+    case wire::Code::AlreadyFinal:
+      coverage_.met(Met::kCancelTooLate);
+      end_told(id, state, "cancel that came too late");
+      break;
+    case wire::Code::UnknownJob:
+      if (known.stored && endpoint == owner_ && !known.removed)
+        violated("a cancel of a stored job finds nothing", id);
+      break;
+    default:
+      break;
+  }
+}
+
+void Ledger::dispatched(std::uint64_t endpoint, const wire::DispatchHead& head, ByteSpan payload) {
+  const auto id = id_of<JobId>(head.job());
+  const auto token = id_of<LeaseToken>(head.token());
+  Truth& known = truth(id);
+  coverage_.met(Met::kDispatched);
+  if (!known.stored) violated("dispatched before the commit that took it in", id);
+  if (endpoint == owner_) {
+    if (known.end != State::kNone) violated("dispatched after its end", id);
+    for (const LeaseToken& older : known.runs) runs_[older].superseded = true;
+  }
+  const auto [entry, fresh] = runs_.try_emplace(token);
+  if (!fresh) violated("a lease token was granted twice", id);
+  Run& run = entry->second;
+  run.job = id;
+  run.endpoint = endpoint;
+  run.timeout_ms = head.timeout_ms();
+  run.attempt = head.attempt();
+  known.runs.push_back(token);
+  const ByteSpan bytes = head.payload_size() == 0
+                             ? ByteSpan{}
+                             : payload.subspan(head.payload_offset(), head.payload_size());
+  if (!std::equal(bytes.begin(), bytes.end(), known.spec.payload.begin(),
+                  known.spec.payload.end())) {
+    violated("dispatched with another payload", id);
+  }
+  if (head.priority() != known.spec.priority ||
+      head.encoding() != static_cast<wire::Encoding>(known.spec.encoding)) {
+    violated("dispatched with another priority or encoding", id);
+  }
+  if (known.spec.timeout_ms != 0 && head.timeout_ms() != known.spec.timeout_ms)
+    violated("dispatched with another timeout", id);
+  const auto earliest = known.first_sent + Millis(static_cast<Millis::rep>(known.spec.delay_ms));
+  if (!wall_was_stepped && agenda_.steady() + Millis(2) < earliest)
+    violated("dispatched before its delay has passed", id);
+}
+
+void Ledger::started(const LeaseToken& token) {
+  Run& begun = run(token);
+  const Truth& known = truth(begun.job);
+  if (known.invalid || (truly_refused(known) && known.refused > 0))
+    violated("a refused job runs", begun.job);
+  begun.started = true;
+  begun.started_at = agenda_.steady();
+}
+
+void Ledger::acknowledged(const ResultNote& note) {
+  const Truth& known = truth(note.job);
+  const Run& settled = run(note.token);
+  // The end, or the charge of this very attempt, is in the store.
+  if (known.end != State::kNone || settled.charged || note.outcome == Outcome::kHandedBack) return;
+  violated("an acknowledged result is not in the store", note.job);
+}
+
+const core::RetryPolicy& Ledger::policy_of(const core::JobRecord& job) const {
+  return job.options && job.options->has_retry ? job.options->retry : config_.retry;
+}
+
+void Ledger::inserted(const core::JobRecord& job, core::Wall now) {
+  Truth& known = truth(job.id);
+  if (known.invalid) violated("an invalid job was stored", job.id);
+  if (known.lives > 0 && !known.removed) violated("a job was taken in twice", job.id);
+  ++known.lives;
+  known.stored = true;
+  known.removed = false;
+  known.end = State::kNone;
+  const JobSpec& spec = known.spec;
+  if (job.queue != spec.queue || job.type != spec.type || job.priority != spec.priority ||
+      job.encoding != spec.encoding || job.keep_payload != spec.keep_payload ||
+      job.payload_size != spec.payload.size() ||
+      job.expires.time_since_epoch().count() != spec.expires_at_ms ||
+      (spec.timeout_ms != 0 && job.timeout.count() != spec.timeout_ms)) {
+    violated("stored otherwise than submitted", job.id);
+  }
+  if (job.state != State::kSucceeded && job.payload_size > 0 &&
+      !std::equal(job.payload.span().begin(), job.payload.span().end(), spec.payload.begin(),
+                  spec.payload.end())) {
+    violated("stored with another payload", job.id);
+  }
+  const std::string key = job.options ? job.options->dedup_key : "";
+  if (key != spec.dedup_key) violated("stored with another dedup key", job.id);
+  if ((job.options && job.options->has_retry) != spec.retry.has_value())
+    violated("stored without its retry policy", job.id);
+  if (job.options && job.options->headers != spec.headers)
+    violated("stored with other headers", job.id);
+  if (key.empty()) return;
+  Hold& hold = dedups_[key];
+  if (!hold.job.is_zero() && hold.job != job.id && !wall_was_stepped &&
+      job.created < hold.since + Millis(static_cast<Millis::rep>(hold.window_ms))) {
+    violated("two jobs with one dedup key within its window", job.id);
+  }
+  hold = {job.id, job.created, spec.dedup_window_ms};
+  (void)now;
+}
+
+void Ledger::attempt_written(const core::JobRecord& job, const core::Attempt& attempt) {
+  const core::RetryPolicy& policy = policy_of(job);
+  if (job.raised > policy.attempts || job.timed_out > policy.timeouts ||
+      job.crashed > policy.crashes) {
+    violated("a budget is exceeded", job.id);
+  }
+  if (attempt.token.is_zero()) violated("an attempt without a lease", job.id);
+  Run& ended = run(attempt.token);
+  if (ended.job != job.id) violated("charged to another job", job.id);
+  if (ended.charged) violated("one attempt is charged twice", job.id);
+  if (ended.superseded) violated("an attempt counts although its lease was superseded", job.id);
+  ended.charged = true;
+  switch (attempt.outcome) {
+    case Outcome::kCrashed:
+      if (attempt.error_type == "jobwire.WorkerCrashed") {
+        coverage_.met(Met::kCrashCharged);
+        if (!ended.died_running)
+          violated("a crash is charged to a job that was not running", job.id);
+      } else {
+        coverage_.met(Met::kHostLossCharged);
+        if (!ended.host_failed)
+          violated("the loss of a host is charged though the host was not lost", job.id);
+      }
+      break;
+    case Outcome::kTimedOut: {
+      const bool by_broker = attempt.error_message.starts_with("ran longer");
+      coverage_.met(by_broker ? Met::kTimedOutByBroker : Met::kTimedOutByAgent);
+      if (!ended.started) violated("a timeout is charged to a job that had not begun", job.id);
+      // What a beat says is old when it is read: 2 s beyond the network's own delays.
+      if (agenda_.steady() - ended.started_at < Millis(ended.timeout_ms))
+        violated("a timeout before its time", job.id);
+      break;
+    }
+    case Outcome::kRaised:
+    case Outcome::kRejected:
+    case Outcome::kRetryAsked:
+    case Outcome::kCancelled:
+      if (ended.reported != attempt.outcome)
+        violated("an outcome that its worker did not report", job.id);
+      break;
+    case Outcome::kNone:
+    case Outcome::kSucceeded:
+    case Outcome::kHandedBack:
+    case Outcome::kLost:
+      violated("an outcome that is not charged", job.id);
+  }
+}
+
+void Ledger::ended(const core::JobRecord& job) {
+  Truth& known = truth(job.id);
+  if (known.end != State::kNone) violated("a final state changed", job.id);
+  known.end = job.state;
+  known.ended = job.finished;
+  known.ended_at = agenda_.steady();
+  known.end_attempts = job.attempts;
+  const core::RetryPolicy& policy = policy_of(job);
+  switch (job.state) {
+    case State::kSucceeded: {
+      coverage_.met(Met::kSucceeded);
+      if (job.result.size() < 32) violated("a success without its result", job.id);
+      known.winner = LeaseToken::from_bytes(job.result.data());
+      Run& winner = run(known.winner);
+      if (winner.job != job.id) violated("a result of another job", job.id);
+      if (winner.superseded || winner.charged)
+        violated("a result counts although its lease was over", job.id);
+      if (winner.reported != Outcome::kSucceeded)
+        violated("a success that its worker did not report", job.id);
+      if (winner.endpoint != owner_) coverage_.met(Met::kAdopted);
+      break;
+    }
+    case State::kDead:
+      switch (job.reason) {
+        case core::DeadReason::kRaised:
+          coverage_.met(Met::kDeadRaised);
+          break;
+        case core::DeadReason::kTimedOut:
+          coverage_.met(Met::kDeadTimedOut);
+          if (job.timed_out != policy.timeouts) violated("dead of timeouts with some left", job.id);
+          break;
+        case core::DeadReason::kCrashed:
+          coverage_.met(Met::kDeadCrashed);
+          if (job.crashed != policy.crashes) violated("dead of crashes with some left", job.id);
+          break;
+        case core::DeadReason::kRejected:
+          coverage_.met(Met::kDeadRejected);
+          break;
+        case core::DeadReason::kNone:
+          violated("dead for no reason", job.id);
+      }
+      break;
+    case State::kExpired:
+      coverage_.met(Met::kExpired);
+      if (known.spec.expires_at_ms == 0) violated("expired without a time for it", job.id);
+      break;
+    case State::kCancelled:
+      coverage_.met(Met::kCancelled);
+      break;
+    case State::kNone:
+    case State::kScheduled:
+    case State::kQueued:
+    case State::kRunning:
+      break;
+  }
+}
+
+void Ledger::removed(const JobId& id, core::Steady now) {
+  Truth& known = truth(id);
+  if (known.end == State::kNone) violated("removed before its end", id);
+  coverage_.met(Met::kRemoved);
+  known.removed = true;
+  const auto own = Millis(static_cast<Millis::rep>(known.spec.result_ttl_ms));
+  const Millis least = known.end == State::kDead ? config_.keep_dead : config_.keep_finished;
+  const Millis kept = own.count() != 0 ? std::min(own, least) : least;
+  // Its age counts from its end, which is some time before the commit.
+  if (!wall_was_stepped && !truth_may_be_gone && now - known.ended_at + Millis(60'000) < kept)
+    violated("removed too early", id);
+}
+
+}  // namespace jobwire::sim

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/config.h"
+#include "core/effect.h"
+#include "core/record.h"
+#include "sim/agenda.h"
+#include "sim/coverage.h"
+#include "sim/messages.h"
+#include "sim/trace.h"
+
+namespace jobwire::sim {
+
+/// One attempt's run, as it truly went: known to the simulator whether or not any message about it
+/// arrives.
+struct Run {
+  core::JobId job;
+  std::uint64_t endpoint = 0;  // the broker that granted it
+  std::uint32_t timeout_ms = 0;
+  std::uint16_t attempt = 0;
+  bool superseded = false;    // a broker that owned the shard has dispatched the job again since
+  bool started = false;       // a handler has begun
+  bool died_running = false;  // its process ended while it ran
+  bool host_failed = false;  // its host or its own connection was away long enough to count as lost
+  bool charged = false;
+  core::Steady started_at{};
+  core::Outcome reported = core::Outcome::kNone;  // what its worker says of it
+};
+
+/// One job, as everybody outside the broker knows it.
+struct Truth {
+  JobSpec spec;
+  bool invalid = false;
+  std::uint32_t sent = 0;     // copies of the submit
+  std::uint32_t refused = 0;  // copies that were answered by a refusal
+  bool receipted = false;
+  core::JobId stands_for;  // by its receipt: another job has its dedup key
+  bool stored = false;     // a batch with it took effect
+  core::State end = core::State::kNone;
+  core::LeaseToken winner;
+  std::uint16_t end_attempts = 0;
+  core::Wall ended{};
+  core::Steady ended_at{};
+  bool removed = false;
+  std::uint32_t lives = 0;
+  std::vector<core::LeaseToken> runs;
+  core::Steady first_sent{};
+};
+
+/// What was promised, to whom, and what came of it: written by peers, the network and the store,
+/// which know nothing of the broker's own view. Every method checks what it is told against the
+/// rest and throws Violation.
+class Ledger {
+ public:
+  Ledger(const Agenda& agenda, const core::EngineConfig& config, Trace& trace, Coverage& coverage)
+      : agenda_(agenda), config_(config), trace_(trace), coverage_(coverage) {}
+
+  Truth& truth(const core::JobId& id);
+  Run& run(const core::LeaseToken& token);
+  Run* find_run(const core::LeaseToken& token);
+  std::map<core::JobId, Truth>& jobs() { return jobs_; }
+
+  // ---- from producers
+  Truth& submitted(const JobSpec& spec, bool invalid);
+  /// Every copy ever sent was answered by a refusal, and the producer gives up.
+  bool truly_refused(const Truth& truth) const {
+    return !truth.receipted && truth.refused >= truth.sent;
+  }
+
+  // ---- from the network: a broker has let go of something
+  void receipt_sent(const wire::ReceiptHead& head);
+  void end_told(const core::JobId& id, core::State state, const char* by);
+  void view_sent(std::uint64_t endpoint, const wire::ResultView& view, ByteSpan payload);
+  void cancel_reply_sent(std::uint64_t endpoint, const wire::CancelHead& head);
+  void dispatched(std::uint64_t endpoint, const wire::DispatchHead& head, ByteSpan payload);
+
+  // ---- from workers
+  void started(const core::LeaseToken& token);
+  void acknowledged(const ResultNote& note);
+
+  // ---- from the store
+  void inserted(const core::JobRecord& job, core::Wall now);
+  void attempt_written(const core::JobRecord& job, const core::Attempt& attempt);
+  void ended(const core::JobRecord& job);
+  void removed(const core::JobId& id, core::Steady now);
+
+  /// Batches that took effect belong to the shard's owner from here on.
+  void set_owner(std::uint64_t endpoint) { owner_ = endpoint; }
+  std::uint64_t owner() const { return owner_; }
+  bool wall_was_stepped = false;
+  bool truth_may_be_gone = false;  // bounds by count or bytes: a job may go as soon as it has ended
+
+  [[noreturn]] void violated(const std::string& rule, const core::JobId& id) const;
+
+ private:
+  const core::RetryPolicy& policy_of(const core::JobRecord& job) const;
+
+  const Agenda& agenda_;
+  const core::EngineConfig& config_;
+  Trace& trace_;
+  Coverage& coverage_;
+  std::uint64_t owner_ = 0;
+  std::map<core::JobId, Truth> jobs_;
+  std::unordered_map<core::LeaseToken, Run, core::Id16Hash<core::LeaseTokenTag>> runs_;
+  struct Hold {
+    core::JobId job;
+    core::Wall since{};
+    std::uint64_t window_ms = 0;
+  };
+  std::map<std::string, Hold> dedups_;
+};
+
+/// A result's bytes name the lease and the job, so that whoever gets them can tell whose they are.
+Buffer result_bytes(const core::LeaseToken& token, const core::JobId& job, std::size_t padding);
+
+}  // namespace jobwire::sim

@@ -69,27 +69,30 @@ class Child:
         boot_read, self._boot_write = os.pipe()
         self.log_fd, log_write = os.pipe()
         os.set_blocking(self.log_fd, False)
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "jobwire._worker", str(boot_read)],
-                pass_fds=(boot_read, boot.slots_fd),
-                # Its own group: what it starts ends with it, and Ctrl-C is the agent's alone.
-                process_group=0,
-                stdin=subprocess.DEVNULL,
-                stdout=log_write,
-                stderr=log_write,
-            )
-        except BaseException:
-            os.close(self._boot_write)
-            os.close(self.log_fd)
-            raise
-        finally:
-            os.close(boot_read)
-            os.close(log_write)
-        self.pid = self._process.pid
-        self.pidfd = os.pidfd_open(self.pid)
-        os.write(self._boot_write, boot.dump())
-        os.set_blocking(self._boot_write, False)
+        with contextlib.ExitStack() as undo:
+            undo.callback(os.close, self._boot_write)
+            undo.callback(os.close, self.log_fd)
+            try:
+                self._process = subprocess.Popen(
+                    # -P: what lies in the working directory must not stand in for a module of ours.
+                    [sys.executable, "-P", "-m", "jobwire._worker", str(boot_read)],
+                    pass_fds=(boot_read, boot.slots_fd),
+                    # Its own group: what it starts ends with it, and Ctrl-C is the agent's alone.
+                    process_group=0,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log_write,
+                    stderr=log_write,
+                )
+            finally:
+                os.close(boot_read)
+                os.close(log_write)
+            undo.callback(self._process.wait)
+            undo.callback(self._process.kill)
+            self.pid = self._process.pid
+            self.pidfd = os.pidfd_open(self.pid)
+            os.write(self._boot_write, boot.dump())
+            os.set_blocking(self._boot_write, False)
+            undo.pop_all()
 
     def run(self) -> Run | None:
         """What it does now; None when it was changing just then."""

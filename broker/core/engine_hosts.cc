@@ -58,7 +58,16 @@ void Engine::on(const SessionOpened& event, Now now, Effects& out) {
                    std::to_string(static_cast<std::uint64_t>(number));
     worker.unsettled.clear();
     worker.settled = 0;
-    lanes_.set_room(ix, Room::kNone);  // until it says Ready
+    lanes_.set_room(ix, Room::kNone);
+    worker.group = kNoGroup;  // until it says Ready
+    if (!alone) {
+      // It lives as long as its agent beats: one that never greets is as silent as one that stops.
+      const auto [host, fresh] = fleet_.hosts().try_emplace(event.host);
+      if (fresh) {
+        host->second.name = event.host_name;
+        host->second.last_beat = now.steady;
+      }
+    }
     session.worker = ix;
   }
   sessions_[event.session] = session;
@@ -134,8 +143,10 @@ void Engine::on(const WorkerReady& event, Now now, Effects& out) {
   for (const std::string_view name : event.queues) {
     if (!is_name(name)) return refuse_all(Code::kInvalidName, "a queue's name");
   }
+  std::unordered_set<std::string_view> offered;
   for (const TypeOffer& offer : event.types) {
     if (!is_name(offer.name)) return refuse_all(Code::kInvalidName, "a type's name");
+    if (!offered.insert(offer.name).second) return refuse_all(Code::kInvalidArgument, "a type twice");
   }
   if (lanes_.queue_names().size() + event.queues.size() > config_.max_queues + kMaxServed ||
       lanes_.type_names().size() + event.types.size() > config_.max_types + kMaxServed) {
@@ -148,11 +159,7 @@ void Engine::on(const WorkerReady& event, Now now, Effects& out) {
     if (std::find(queues.begin(), queues.end(), queue) == queues.end()) queues.push_back(queue);
   }
   std::vector<TypeIx> types;
-  for (const TypeOffer& offer : event.types) {
-    const TypeIx type = lanes_.type(offer.name);
-    if (std::find(types.begin(), types.end(), type) != types.end()) return refuse_all(Code::kInvalidArgument, "a type twice");
-    types.push_back(type);
-  }
+  for (const TypeOffer& offer : event.types) types.push_back(lanes_.type(offer.name));
   const WorkerIx ix = session->second.worker;
   Worker& worker = fleet_[ix];
   lanes_.set_room(ix, Room::kNone);
@@ -170,7 +177,11 @@ void Engine::reconcile(WorkerIx ix, std::span<const HeldLease> held, Now now, Ef
     if (job_ix != kNoJob) {
       const LeaseIx lease = jobs_[job_ix].lease;
       if (lease != kNoLease && fleet_[lease].token == claim.token) {
-        if (fleet_[lease].worker != ix) fleet_.move_lease(lease, ix);
+        const WorkerIx before = fleet_[lease].worker;
+        if (before != ix) {
+          fleet_.move_lease(lease, ix);
+          refresh_room(before);
+        }
         kept.insert(claim.token);
         continue;
       }
@@ -382,6 +393,8 @@ void Engine::note_host(const HostId& id, Host& host, bool left, Now now) {
     if (worker.alive && worker.host == id) write.slots += worker.slots;
   }
   host.last_written = now.steady;
+  // The latest word counts: while the store is away they must not pile up.
+  std::erase_if(host_writes_, [&](const HostWrite& older) { return older.id == id; });
   host_writes_.push_back(std::move(write));
 }
 

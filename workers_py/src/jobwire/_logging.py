@@ -99,6 +99,8 @@ def configure_agent(log_format: str, stderr: Stderr) -> None:
 def configure_worker(log_format: str, worker: int) -> None:
     """Sets up the root logger of a worker's process; a user's program may do it again as it likes."""
     _install(logging.StreamHandler(sys.stderr), log_format, worker)
+    # What happens to the connection is said once for the host, by its agent.
+    logging.getLogger("jobwire.worker").setLevel(logging.WARNING)
 
 
 def _install(handler: logging.Handler, log_format: str, worker: int | None) -> None:

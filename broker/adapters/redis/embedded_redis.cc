@@ -22,6 +22,7 @@ namespace {
 
 constexpr core::Millis kFirstPause{50};
 constexpr core::Millis kLongestPause{5'000};
+constexpr core::Millis kAnswer{200};
 constexpr core::Micros kLook{1'000'000};
 /// A server that has run for so long has not failed at its start.
 constexpr core::Micros kSteadyRun{10'000'000};
@@ -169,11 +170,15 @@ ports::Status EmbeddedRedis::wait_for_socket() {
       return ports::Failure{program_ + " ended " + *ended + "; the end of " +
                                 directory_.log_file().string() + ":\n" + directory_.log_tail(),
                             false};
+    // An answer, be it that it is loading: the kernel takes connections before the server has read
+    // its files, and a server that cannot read them ends.
     Connection connection(endpoint_);
-    if (connection.connect(core::Millis(100))) return {};
+    if (connection.connect(kAnswer) &&
+        connection.call("*1\r\n$4\r\nPING\r\n", 1, kAnswer, [](const Reply&) {}))
+      return {};
     if (std::chrono::steady_clock::now() >= end) {
       stop();
-      return ports::Failure{program_ + " does not listen at " + endpoint_.unix_path + " after " +
+      return ports::Failure{program_ + " does not answer at " + endpoint_.unix_path + " after " +
                                 std::to_string(options_.start_timeout.count()) + " ms",
                             true};
     }
@@ -208,11 +213,13 @@ void EmbeddedRedis::poll(core::Steady now) {
   if (pid_ > 0) {
     if (const auto ended = reap(false)) {
       ++restarts_;
-      if (now - started_ >= kSteadyRun) backoff_.reset();
+      const bool at_start = now - started_ < kSteadyRun;
+      if (!at_start) backoff_.reset();
       const core::Micros pause = backoff_.next();
       restart_at_ = now + pause;
       say("redis-server ended " + *ended + "; starting it again in " +
-          std::to_string(std::chrono::duration_cast<core::Millis>(pause).count()) + " ms");
+          std::to_string(std::chrono::duration_cast<core::Millis>(pause).count()) + " ms" +
+          (at_start ? "; the end of its log:\n" + directory_.log_tail() : ""));
     }
   }
   if (!restart_at_ || now < *restart_at_) return;

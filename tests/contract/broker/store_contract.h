@@ -1,0 +1,560 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every store does. Run on each by a test program that has a rig for it:
+//
+//     struct Rig {
+//       std::unique_ptr<ports::Store> broker();       // another broker's store, on the same jobs
+//       std::unique_ptr<ports::Store> forgetful();    // one that keeps no batches in memory
+//       void lose_next_reply();                       // the next batch takes effect, unheard
+//       void lose_next_request();                     // the next batch does not arrive
+//       void come_back();                             // after either, and after go_back()
+//       void fill(); void make_room();                // no memory for more; memory again
+//       void mark(); void go_back();                  // to the mark: what came since is lost
+//       void empty();                                 // as if it were a new one
+//     };
+//     INSTANTIATE_TYPED_TEST_SUITE_P(Name, StoreContract, Rig);
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "store_rig.h"
+
+namespace jobwire::testing {
+
+template <typename Rig>
+class StoreContract : public ::testing::Test {
+ protected:
+  Driver broker() { return Driver(rig_.broker()); }
+  Rig rig_;
+};
+TYPED_TEST_SUITE_P(StoreContract);
+
+TYPED_TEST_P(StoreContract, EachOpenRaisesTheEpochAndKeepsTheSequence) {
+  Driver first = this->broker();
+  const auto one = first.open();
+  EXPECT_EQ(one.last_sequence, 0U);
+  first.commit(batch(1));
+  Driver second = this->broker();
+  const auto two = second.open();
+  EXPECT_GT(two.epoch, one.epoch);
+  EXPECT_EQ(two.last_sequence, 1U);
+  EXPECT_FALSE(two.description.empty());
+}
+
+TYPED_TEST_P(StoreContract, ABatchIsReadBackAsItWasWritten) {
+  Driver broker = this->broker();
+  broker.open();
+  core::Batch first = batch(1);
+  first.jobs.push_back(queued(1));
+  core::JobWrite full = queued(2);
+  auto options = std::make_shared<core::JobOptions>();
+  options->headers = {{"trace=id", "a\\b\nc"}, {"", "empty name"}};
+  options->dedup_key = "key \\ with\nodd signs";
+  options->dedup_window = core::Millis(60'000);
+  options->contract = 0xfedcba9876543210ULL;
+  options->result_ttl = core::Millis(5'000);
+  options->has_retry = true;
+  options->retry.attempts = 7;
+  options->retry.backoff = core::BackoffKind::kListed;
+  options->retry.listed = {core::Millis(10), core::Millis(20)};
+  options->retry.fatal = {"ValueError", "my.Error"};
+  options->retry.factor = 1.5F;
+  full.job.options = options;
+  full.job.state = core::State::kScheduled;
+  full.job.due = wall(9'000);
+  full.job.expires = wall(99'000);
+  full.job.priority = 9;
+  full.job.keep_payload = true;
+  full.job.timeout = core::Millis(30'000);
+  full.job.payload = core::Bytes::copy_of(std::string("\0\r\n\xff", 4));
+  full.job.payload_size = 4;
+  first.jobs.push_back(full);
+  broker.commit(first);
+
+  const auto jobs = broker.read({id(1), id(2)}, ports::ReadRequest::What::kEverything);
+  ASSERT_EQ(jobs.size(), 2U);
+  EXPECT_EQ(describe(jobs[0]),
+            "queued queue=images type=thumbnail encoding=3 priority=4 size=9 payload='payload 1' "
+            "created=1001");
+  EXPECT_EQ(jobs[1].job.state, core::State::kScheduled);
+  EXPECT_EQ(jobs[1].job.due, wall(9'000));
+  EXPECT_EQ(jobs[1].job.expires, wall(99'000));
+  EXPECT_EQ(jobs[1].job.priority, 9);
+  EXPECT_TRUE(jobs[1].job.keep_payload);
+  EXPECT_EQ(jobs[1].job.timeout, core::Millis(30'000));
+  EXPECT_EQ(jobs[1].job.payload.view(), full.job.payload.view());
+  ASSERT_TRUE(jobs[1].job.options);
+  EXPECT_EQ(*jobs[1].job.options, *options);
+  EXPECT_EQ(broker.everything().count("dedup " + options->dedup_key), 1U);
+}
+
+TYPED_TEST_P(StoreContract, RecoveryReadsWhatIsNotFinalWithoutPayloads) {
+  Driver broker = this->broker();
+  broker.open();
+  core::Batch first = batch(1);
+  for (const unsigned number : {1U, 2U, 3U, 4U}) first.jobs.push_back(queued(number));
+  broker.commit(first);
+  core::Batch second = batch(2);
+  core::JobWrite running = changed(queued(2), core::State::kRunning);
+  running.job.token.bytes[3] = 7;
+  running.job.worker = "host-1/3";
+  running.job.started = wall(2'000);
+  core::JobWrite scheduled = changed(queued(3), core::State::kScheduled);
+  scheduled.job.due = wall(3'000);
+  core::JobWrite done = changed(queued(4), core::State::kSucceeded);
+  done.job.finished = wall(4'000);
+  second.jobs = {running, scheduled, done};
+  broker.commit(second);
+
+  Driver next = this->broker();
+  next.open();
+  std::map<core::JobId, std::string> found;
+  for (bool last = false; !last;) {
+    auto page = next->recover_jobs();
+    ASSERT_TRUE(static_cast<bool>(page));
+    for (const auto& job : page->jobs) found[job.id] = describe(job);
+    last = page->last;
+  }
+  const std::string common = " queue=images type=thumbnail encoding=3 priority=4 size=9";
+  EXPECT_EQ(found, (std::map<core::JobId, std::string>{
+                       {id(1), "queued" + common + " created=1001"},
+                       {id(2), "running" + common +
+                                   " created=1002 token=00000007000000000000000000000000 "
+                                   "worker=host-1/3 started=2000"},
+                       {id(3), "scheduled" + common + " created=1003 due=3000"},
+                   }));
+}
+
+TYPED_TEST_P(StoreContract, RecoveryOfManyJobsComesInPages) {
+  Driver broker = this->broker();
+  broker.open();
+  constexpr std::size_t kJobs = 2'500;
+  core::Batch first = batch(1);
+  for (std::size_t i = 0; i < kJobs; ++i) {
+    core::JobWrite write = queued(i);
+    write.job.queue = i % 2 == 0 ? "even" : "odd";
+    first.jobs.push_back(write);
+  }
+  broker.commit(first);
+  Driver next = this->broker();
+  next.open();
+  std::map<core::JobId, std::string> found;
+  std::size_t pages = 0;
+  for (bool last = false; !last; ++pages) {
+    auto page = next->recover_jobs();
+    ASSERT_TRUE(static_cast<bool>(page));
+    EXPECT_LE(page->jobs.size(), 1'000U);
+    for (const auto& job : page->jobs) found[job.id] = job.job.queue;
+    last = page->last;
+  }
+  EXPECT_EQ(found.size(), kJobs);
+  EXPECT_GE(pages, 3U);
+}
+
+TYPED_TEST_P(StoreContract, ARefusedBatchChangesNothingAndTheNextOneGoesOn) {
+  Driver broker = this->broker();
+  broker.open();
+  core::Batch first = batch(1);
+  first.jobs.push_back(queued(1));
+  broker.commit(first);
+  const auto before = broker.everything();
+
+  this->rig_.fill();
+  core::Batch second = batch(2);
+  second.jobs.push_back(changed(queued(1), core::State::kRunning));
+  second.jobs.push_back(queued(2));
+  second.queues.push_back({"images", 1});
+  broker->commit(second);
+  const auto refused = broker.template next<ports::BatchRefused>("a refusal");
+  EXPECT_EQ(refused.sequence, 2U);
+  EXPECT_EQ(refused.code, core::Code::kStoreFull);
+  EXPECT_FALSE(refused.message.empty());
+  EXPECT_TRUE(broker->ready());
+  this->rig_.make_room();
+  EXPECT_EQ(broker.everything(), before);
+
+  broker.commit(second);
+  EXPECT_EQ(broker.everything().size(), before.size() + 1);
+  EXPECT_EQ(broker.events(), "");
+}
+
+TYPED_TEST_P(StoreContract, ASecondOwnerFencesTheFirst) {
+  Driver first = this->broker();
+  first.open();
+  Driver second = this->broker();
+  second.open();
+  core::Batch late = batch(1);
+  late.jobs.push_back(queued(1));
+  first->commit(late);
+  const auto fenced = first.template next<ports::Fenced>("the fence");
+  EXPECT_FALSE(fenced.message.empty());
+  EXPECT_FALSE(first->ready());
+  EXPECT_FALSE(first->read({1, {id(1)}, ports::ReadRequest::What::kPayload}));
+  first.poll();
+  EXPECT_EQ(first.events(), "");
+  EXPECT_TRUE(second.everything().empty());
+  second.commit(batch(1));
+}
+
+TYPED_TEST_P(StoreContract, LostReplyIsJudgedBySequence) {
+  Driver broker = this->broker();
+  broker.open();
+  core::Batch first = batch(1);
+  first.jobs.push_back(queued(1));
+  broker.commit(first);
+  this->rig_.lose_next_reply();
+  core::Batch second = batch(2);
+  second.jobs.push_back(changed(queued(1), core::State::kRunning));
+  second.jobs.push_back(queued(2));
+  broker->commit(second);
+  broker.template next<ports::StoreAway>("the loss");
+  EXPECT_FALSE(broker->ready());
+  EXPECT_EQ(broker.events(), "");
+  this->rig_.come_back();
+  EXPECT_EQ(broker.template next<ports::StoreBack>("its return").repaired, 0U);
+  EXPECT_EQ(broker.template next<ports::Committed>("the batch").sequence, 2U);
+  EXPECT_EQ(broker.events(), "");
+  EXPECT_TRUE(broker->ready());
+  broker.commit(batch(3));
+}
+
+TYPED_TEST_P(StoreContract, LostRequestIsSentAgain) {
+  Driver broker = this->broker();
+  broker.open();
+  this->rig_.lose_next_request();
+  core::Batch first = batch(1);
+  first.jobs.push_back(queued(1));
+  broker->commit(first);
+  broker.template next<ports::StoreAway>("the loss");
+  this->rig_.come_back();
+  EXPECT_EQ(broker.template next<ports::StoreBack>("its return").repaired, 0U);
+  EXPECT_EQ(broker.template next<ports::Committed>("the batch").sequence, 1U);
+  EXPECT_EQ(broker.everything().size(), 1U);
+}
+
+TYPED_TEST_P(StoreContract, AStoreThatIsAwayTakesNoQuestions) {
+  Driver broker = this->broker();
+  broker.open();
+  this->rig_.lose_next_request();
+  broker->commit(batch(1));
+  broker.template next<ports::StoreAway>("the loss");
+  EXPECT_FALSE(broker->read({1, {id(1)}, ports::ReadRequest::What::kPayload}));
+  this->rig_.come_back();
+  broker.template next<ports::Committed>("the batch");
+  EXPECT_EQ(broker.read({id(1)}, ports::ReadRequest::What::kPayload).size(), 1U);
+}
+
+TYPED_TEST_P(StoreContract, LostBatchesAreWrittenAgain) {
+  Driver broker = this->broker();
+  broker.open();
+  core::Batch first = batch(1);
+  first.jobs.push_back(queued(1));
+  broker.commit(first);
+  this->rig_.mark();
+  core::Batch second = batch(2);
+  second.jobs.push_back(changed(queued(1), core::State::kRunning));
+  broker.commit(second);
+  core::Batch third = batch(3);
+  third.jobs.push_back(queued(3));
+  third.removals.push_back({id(9), "images", core::State::kSucceeded});
+  broker.commit(third);
+  const auto before = broker.everything();
+
+  this->rig_.go_back();
+  broker.template next<ports::StoreAway>("the loss");
+  this->rig_.come_back();
+  EXPECT_EQ(broker.template next<ports::StoreBack>("its return").repaired, 2U);
+  EXPECT_EQ(broker.events(), "");
+  EXPECT_EQ(broker.everything(), before);
+  broker.commit(batch(4));
+}
+
+TYPED_TEST_P(StoreContract, LostBatchesThatMemoryDoesNotHoldEndEverything) {
+  Driver broker(this->rig_.forgetful());
+  broker.open();
+  broker.commit(batch(1));
+  this->rig_.mark();
+  core::Batch second = batch(2);
+  second.jobs.push_back(queued(1));
+  broker.commit(second);
+  this->rig_.go_back();
+  broker.template next<ports::StoreAway>("the loss");
+  this->rig_.come_back();
+  const auto diverged = broker.template next<ports::StoreDiverged>("the divergence");
+  EXPECT_FALSE(diverged.message.empty());
+  EXPECT_FALSE(broker->ready());
+}
+
+TYPED_TEST_P(StoreContract, AnEmptiedStoreEndsEverything) {
+  Driver broker = this->broker();
+  broker.open();
+  core::Batch first = batch(1);
+  first.jobs.push_back(queued(1));
+  broker.commit(first);
+  this->rig_.empty();
+  broker->commit(batch(2));
+  broker.template next<ports::StoreDiverged>("the divergence");
+  EXPECT_FALSE(broker->ready());
+}
+
+TYPED_TEST_P(StoreContract, AJobsLifeLeavesNothingBehindOfWhatIsOver) {
+  Driver broker = this->broker();
+  broker.open();
+  core::Batch b = batch(1);
+  core::JobWrite job = queued(1);
+  job.job.state = core::State::kScheduled;
+  job.job.due = wall(2'000);
+  b.jobs.push_back(job);
+  broker.commit(b);
+
+  core::JobWrite due = changed(job, core::State::kQueued);
+  due.job.due = {};
+  b = batch(2);
+  b.jobs.push_back(due);
+  broker.commit(b);
+
+  core::JobWrite running = changed(due, core::State::kRunning);
+  running.job.token.bytes[0] = 1;
+  running.job.worker = "host/1";
+  running.job.started = wall(2'100);
+  b = batch(3);
+  b.jobs.push_back(running);
+  broker.commit(b);
+
+  core::JobWrite retry = changed(running, core::State::kScheduled);
+  retry.job.token = {};
+  retry.job.worker = {};
+  retry.job.started = {};
+  retry.job.due = wall(3'000);
+  retry.job.attempts = retry.job.raised = 1;
+  core::Attempt attempt;
+  attempt.number = 1;
+  attempt.outcome = core::Outcome::kRaised;
+  attempt.error = core::Bytes::copy_of("a JobError");
+  attempt.error_type = "builtins.ValueError";
+  attempt.error_message = "no: such thing";
+  retry.attempts.push_back(attempt);
+  b = batch(4);
+  b.jobs.push_back(retry);
+  broker.commit(b);
+  const std::string common = " queue=images type=thumbnail encoding=3 priority=4 size=9";
+  const auto read = [&] {
+    return describe(broker.read({id(1)}, ports::ReadRequest::What::kEverything).at(0));
+  };
+  EXPECT_EQ(read(), "scheduled" + common +
+                        " payload='payload 1' created=1001 due=3000 attempts=1 raised=1 "
+                        "error='a JobError' error_type=builtins.ValueError "
+                        "error_message=no: such thing");
+
+  core::JobWrite dead = changed(retry, core::State::kDead);
+  dead.job.due = {};
+  dead.job.attempts = 2;
+  dead.job.crashed = 1;
+  dead.job.finished = wall(4'000);
+  dead.job.reason = core::DeadReason::kCrashed;
+  core::Attempt crash;
+  crash.number = 2;
+  crash.outcome = core::Outcome::kCrashed;
+  crash.error_type = "jobwire.Crashed";
+  crash.error_message = "by SIGSEGV";
+  dead.attempts.push_back(crash);
+  b = batch(5);
+  b.jobs.push_back(dead);
+  broker.commit(b);
+  EXPECT_EQ(read(), "dead" + common +
+                        " payload='payload 1' created=1001 attempts=2 raised=1 crashed=1 "
+                        "finished=4000 reason=3 error_type=jobwire.Crashed "
+                        "error_message=by SIGSEGV");
+
+  core::JobWrite replay = changed(dead, core::State::kQueued);
+  replay.job.attempts = replay.job.raised = replay.job.crashed = 0;
+  replay.job.generation = 1;
+  replay.job.finished = {};
+  replay.job.reason = core::DeadReason::kNone;
+  b = batch(6);
+  b.jobs.push_back(replay);
+  broker.commit(b);
+  EXPECT_EQ(read(), "queued" + common + " payload='payload 1' created=1001 generation=1");
+
+  core::JobWrite done = changed(replay, core::State::kSucceeded);
+  done.job.attempts = 1;
+  done.job.started = wall(5'000);
+  done.job.finished = wall(6'000);
+  done.job.run = core::Micros(250);
+  done.job.result = core::Bytes::copy_of("42");
+  done.job.result_encoding = core::Encoding::kUtf8;
+  done.drop_payload = true;
+  b = batch(7);
+  b.jobs.push_back(done);
+  broker.commit(b);
+  EXPECT_EQ(read(), "succeeded" + common +
+                        " created=1001 attempts=1 generation=1 started=5000 finished=6000 "
+                        "run=250 result_encoding=2 result='42'");
+  EXPECT_EQ(broker.everything().size(), 2U);  // the job, and its place among the finished
+}
+
+TYPED_TEST_P(StoreContract, AJobThatStartsAndEndsWithinABatchIsWrittenOnce) {
+  Driver broker = this->broker();
+  broker.open();
+  core::Batch first = batch(1);
+  core::JobWrite done = queued(1);
+  done.job.state = core::State::kSucceeded;
+  done.job.finished = wall(1'500);
+  done.job.result = core::Bytes::copy_of("");
+  done.job.result_encoding = core::Encoding::kBytes;
+  done.drop_payload = true;
+  first.jobs.push_back(done);
+  broker.commit(first);
+  EXPECT_EQ(broker.everything(),
+            (std::map<std::string, std::string>{
+                {"final " + core::to_string(id(1)), "images succeeded 1500"},
+                {"job " + core::to_string(id(1)),
+                 "succeeded queue=images type=thumbnail encoding=3 priority=4 size=9 created=1001 "
+                 "finished=1500 result_encoding=1 result=''"},
+            }));
+}
+
+TYPED_TEST_P(StoreContract, AFinishedJobIsKeptUntilItIsRemoved) {
+  Driver broker = this->broker();
+  broker.open();
+  core::Batch first = batch(1);
+  for (const unsigned number : {1U, 2U, 3U}) {
+    core::JobWrite done = queued(number);
+    done.job.state = core::State::kDead;
+    done.job.finished = wall(9'000 - 1'000 * number);
+    first.jobs.push_back(done);
+  }
+  broker.commit(first);
+  auto finals = broker->recover_finals();
+  ASSERT_TRUE(static_cast<bool>(finals));
+  ASSERT_EQ(finals->jobs.size(), 3U);
+  EXPECT_EQ(finals->jobs[0].id, id(3)) << "oldest first";
+  EXPECT_EQ(finals->jobs[0].finished, wall(6'000));
+  EXPECT_EQ(finals->jobs[2].id, id(1));
+
+  core::Batch second = batch(2);
+  second.stale_notes.push_back(id(3));
+  second.removals.push_back({id(3), "images", core::State::kDead});
+  second.removals.push_back({id(2), "images", core::State::kDead});
+  broker.commit(second);
+  const auto left = broker.everything();
+  EXPECT_EQ(left.size(), 2U);
+  EXPECT_EQ(left.count("job " + core::to_string(id(1))), 1U);
+  EXPECT_FALSE(broker.read({id(3)}, ports::ReadRequest::What::kEverything).at(0).found);
+}
+
+TYPED_TEST_P(StoreContract, DedupKeysAreRecoveredWithTheTimeThatIsLeft) {
+  Driver broker = this->broker();
+  broker.open();
+  core::Batch first = batch(1);
+  core::JobWrite job = queued(1);
+  auto options = std::make_shared<core::JobOptions>();
+  options->dedup_key = "nightly";
+  options->dedup_window = core::Millis(60'000);
+  job.job.options = options;
+  first.jobs = {job, queued(2)};
+  broker.commit(first);
+  Driver next = this->broker();
+  next.open();
+  auto dedups = next->recover_dedups();
+  ASSERT_TRUE(static_cast<bool>(dedups));
+  ASSERT_EQ(dedups->size(), 1U);
+  EXPECT_EQ((*dedups)[0].key, "nightly");
+  EXPECT_EQ((*dedups)[0].job, id(1));
+  EXPECT_GT((*dedups)[0].left, core::Millis(0));
+  EXPECT_LE((*dedups)[0].left, core::Millis(60'001));
+}
+
+TYPED_TEST_P(StoreContract, AHostIsRecoveredUntilItHasLeft) {
+  Driver broker = this->broker();
+  broker.open();
+  core::HostId one;
+  one.bytes[0] = 1;
+  core::HostId two;
+  two.bytes[0] = 2;
+  core::Batch first = batch(1);
+  first.hosts.push_back({one, "alpha", 2, 4, wall(1'000), false});
+  first.hosts.push_back({two, "beta", 1, 1, wall(1'000), false});
+  broker.commit(first);
+  core::Batch second = batch(2);
+  second.hosts.push_back({two, "beta", 0, 0, wall(1'100), true});
+  broker.commit(second);
+  auto hosts = broker->recover_hosts();
+  ASSERT_TRUE(static_cast<bool>(hosts));
+  EXPECT_EQ(*hosts, std::vector<core::HostId>{one});
+}
+
+TYPED_TEST_P(StoreContract, QuestionsAreAnsweredInTheirOrder) {
+  Driver broker = this->broker();
+  broker.open();
+  core::Batch first = batch(1);
+  for (const unsigned number : {1U, 2U, 3U}) first.jobs.push_back(queued(number));
+  broker.commit(first);
+  using What = ports::ReadRequest::What;
+  EXPECT_TRUE(broker->read({71, {id(3), id(200), id(1)}, What::kPayload}));
+  EXPECT_TRUE(broker->read({72, {id(2)}, What::kEverything}));
+  const auto one = broker.template next<ports::ReadDone>("the first answer");
+  EXPECT_EQ(one.tag, 71U);
+  ASSERT_EQ(one.jobs.size(), 3U);
+  EXPECT_EQ(one.jobs[0].id, id(3));
+  EXPECT_EQ(one.jobs[0].job.payload.view(), "payload 3");
+  EXPECT_EQ(one.jobs[1].id, id(200));
+  EXPECT_FALSE(one.jobs[1].found);
+  EXPECT_TRUE(one.jobs[2].found);
+  EXPECT_TRUE(one.jobs[2].queue.empty()) << "only the payload was asked for";
+  const auto two = broker.template next<ports::ReadDone>("the second answer");
+  EXPECT_EQ(two.tag, 72U);
+  EXPECT_EQ(two.jobs.at(0).queue, "images");
+}
+
+TYPED_TEST_P(StoreContract, MoreQuestionsThanTheBoundAreTurnedAway) {
+  Driver broker = this->broker();
+  broker.open();
+  std::uint64_t taken = 0;
+  while (taken < 1'000 &&
+         broker->read({taken, {id(1), id(2)}, ports::ReadRequest::What::kEverything}))
+    ++taken;
+  EXPECT_EQ(taken, 64U);
+  for (std::uint64_t tag = 0; tag < taken; ++tag)
+    EXPECT_EQ(broker.template next<ports::ReadDone>("an answer").tag, tag);
+  EXPECT_TRUE(broker->read({99, {id(1)}, ports::ReadRequest::What::kPayload}));
+}
+
+TYPED_TEST_P(StoreContract, CommitsAndQuestionsGoOnSideBySide) {
+  Driver broker = this->broker();
+  broker.open();
+  for (std::uint64_t sequence = 1; sequence <= 20; ++sequence) {
+    core::Batch b = batch(sequence);
+    b.jobs.push_back(queued(sequence));
+    EXPECT_TRUE(broker->read({sequence, {id(sequence - 1)}, ports::ReadRequest::What::kPayload}));
+    broker->commit(b);
+    // Two connections: either may answer first.
+    bool read = false;
+    bool committed = false;
+    broker.until("both", [&] {
+      for (const auto& event : broker.take_events()) {
+        read = read || std::holds_alternative<ports::ReadDone>(event);
+        committed = committed || std::holds_alternative<ports::Committed>(event);
+      }
+      return read && committed;
+    });
+  }
+}
+
+REGISTER_TYPED_TEST_SUITE_P(
+    StoreContract, EachOpenRaisesTheEpochAndKeepsTheSequence, ABatchIsReadBackAsItWasWritten,
+    RecoveryReadsWhatIsNotFinalWithoutPayloads, RecoveryOfManyJobsComesInPages,
+    ARefusedBatchChangesNothingAndTheNextOneGoesOn, ASecondOwnerFencesTheFirst,
+    LostReplyIsJudgedBySequence, LostRequestIsSentAgain, AStoreThatIsAwayTakesNoQuestions,
+    LostBatchesAreWrittenAgain, LostBatchesThatMemoryDoesNotHoldEndEverything,
+    AnEmptiedStoreEndsEverything, AJobsLifeLeavesNothingBehindOfWhatIsOver,
+    AJobThatStartsAndEndsWithinABatchIsWrittenOnce, AFinishedJobIsKeptUntilItIsRemoved,
+    DedupKeysAreRecoveredWithTheTimeThatIsLeft, AHostIsRecoveredUntilItHasLeft,
+    QuestionsAreAnsweredInTheirOrder, MoreQuestionsThanTheBoundAreTurnedAway,
+    CommitsAndQuestionsGoOnSideBySide);
+
+}  // namespace jobwire::testing

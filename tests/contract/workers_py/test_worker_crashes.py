@@ -184,6 +184,30 @@ def test_cooperative_handler_is_cancelled_without_losing_its_worker(
     assert broker.downs == []
 
 
+def test_cooperative_handler_that_sees_its_deadline_is_timed_out_without_losing_its_worker(
+    broker: FakeBroker, start: Start
+) -> None:
+    start("-c", "1", "--term-grace", "1m")
+    worker = broker.worker()
+    (order,) = broker.dispatch(worker, Order("cooperative_under_sigterm", timeout_ms=100))
+    seen = broker.result(order)
+    assert (seen.outcome, seen.payload) == (Outcome.TimedOut, b"")
+    (after,) = broker.dispatch(worker, Order("echo", b"same process"))
+    assert broker.result(after).payload == b"same process"
+    assert broker.downs == []
+
+
+def test_cooperative_handler_that_is_stopped_hands_its_job_back(
+    broker: FakeBroker, start: Start
+) -> None:
+    host = start("-c", "1", "--grace", "300ms", "--term-grace", "1m")
+    (order,) = broker.dispatch(broker.worker(), Order("cooperative_under_sigterm"))
+    broker.running(order)
+    host.terminate()
+    assert broker.result(order).outcome == Outcome.HandedBack
+    assert host.exit_code() == 0
+
+
 def test_cancel_that_comes_before_the_job_starts_is_remembered(
     broker: FakeBroker, start: Start, tmp_path: Path
 ) -> None:

@@ -273,6 +273,18 @@ def test_refused_worker_ends_the_command_with_one_clear_line(
     assert "Traceback" not in host.log()
 
 
+def test_worker_whose_offer_is_refused_says_why_and_tries_ever_later(
+    broker: FakeBroker, start: Start
+) -> None:
+    host = start("-c", "1")
+    worker = broker.worker()
+    broker.send(worker, refused(Code.CreditExceeded, "types: 1 to 1000"))
+    assert broker.down(1).exit_code == 77
+    assert "CreditExceeded: types: 1 to 1000" in broker.down(1).log_tail
+    host.wait_for_log("its place is filled again in 0.5 s")
+    assert broker.worker(2).worker == 2
+
+
 @pytest.mark.parametrize(
     ("target", "told"),
     [

@@ -153,6 +153,14 @@ def cooperative(ctx: Ctx[Deps]) -> str:
     return "gave up"
 
 
+@app.job
+def cooperative_under_sigterm(ctx: Ctx[Deps]) -> None:
+    """Looks at its flag alone, as a handler in a long call of C code does between two calls."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while not ctx.cancelled:
+        time.sleep(0.002)
+
+
 @app.job(timeout=0.2)
 def capped() -> None:
     hold("/does/not/exist")

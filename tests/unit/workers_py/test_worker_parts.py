@@ -192,6 +192,7 @@ def test_unknown_command_names_the_nearest(capsys: pytest.CaptureFixture[str]) -
         (["app", "--grace", "soon"], "'soon' is not a time such as 25s"),
         (["app", "-c", "0"], "'0' is not a number from 1 to 1024"),
         (["app", "--credit", "4097"], "'4097' is not a number from 1 to 4096"),
+        (["app", "-q", "fine,not fine"], "queue name 'not fine'"),
         (["app", "--broker", "nonsense"], "cannot connect to 'nonsense'"),
     ],
 )

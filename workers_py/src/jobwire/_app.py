@@ -59,7 +59,7 @@ class App:
     """
 
     def __init__(self, name: str) -> None:
-        self.name = _checked_name("app", name)
+        self.name = checked_name("app", name)
         self.jobs: dict[str, Job[..., Any]] = {}
         self._setup: Callable[[], Any] | None = None
 
@@ -100,8 +100,8 @@ class App:
             job_name = name if name is not None else _default_name(target)
             job: Job[..., Any] = Job(
                 target,
-                _checked_name("job", job_name),
-                _checked_name("queue", queue),
+                checked_name("job", job_name),
+                checked_name("queue", queue),
                 _timeout_ms(timeout),
                 version,
             )
@@ -144,7 +144,8 @@ def _default_name(target: Callable[..., Any]) -> str:
     return name
 
 
-def _checked_name(what: str, name: str) -> str:
+def checked_name(what: str, name: str) -> str:
+    """The name, if it can travel; raises HandlerError otherwise."""
     if not _NAME.match(name) or len(name.encode()) > _MAX_NAME_BYTES:
         raise HandlerError(
             f"{what} name {name!r}: letters, digits and _ . / - after a letter or digit, "

@@ -8,7 +8,7 @@ from typing import Any
 
 from jobwire._ctx import Ctx
 from jobwire._heads import DispatchHead
-from jobwire._slots import ENDING, WorkerSlot
+from jobwire._slots import ENDING, Command, WorkerSlot
 
 _NO_HEADERS: Mapping[str, str] = {}
 
@@ -20,8 +20,9 @@ class Contexts:
         self._slot = slot
         # Those of the batch that runs; DispatchHead.extra counts from 1 in it.
         self.headers: list[dict[str, str]] = []
-        # The token of the run whose handler has seen that it is cancelled.
+        # The token of the run whose handler has seen that it is to end, and by which order.
         self.cancel_seen = b""
+        self.cancel_order = Command.NONE
 
     def make(self, head: DispatchHead, name: str, deps: Any) -> Ctx[Any]:
         token, job, _, _, _, _, attempt, _, _, extra = head
@@ -39,6 +40,6 @@ class Contexts:
     def _cancelled(self, token: bytes) -> bool:
         command, ordered = self._slot.command()
         if command in ENDING and ordered == token:
-            self.cancel_seen = token
+            self.cancel_seen, self.cancel_order = token, command
             return True
         return False

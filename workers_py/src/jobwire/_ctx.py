@@ -67,9 +67,9 @@ class Ctx(Generic[DepsT]):
 
     @property
     def cancelled(self) -> bool:
-        """Someone has cancelled the job: clean up and return; what is returned then is dropped.
+        """The job was cancelled, or its time is up: clean up and return; what is returned then is dropped.
 
-        A handler that does not look at this is interrupted when the cancel's grace has gone by.
+        A handler that does not look at this is interrupted: after the cancel's grace, or at once at its deadline.
         """
         return self._cancelled()
 

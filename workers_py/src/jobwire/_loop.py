@@ -30,6 +30,12 @@ from jobwire._worker_session import WorkerSession
 _FLUSH_NS = 1_000_000
 _FLUSH_BYTES = 1 << 20
 _SUCCEEDED = Outcome.Succeeded
+# What became of a job whose handler saw an order to end, and ended.
+_GAVE_UP = {
+    Command.CANCEL: Outcome.Cancelled,
+    Command.TIMEOUT: Outcome.TimedOut,
+    Command.STOP: Outcome.HandedBack,
+}
 
 
 def _not_served(blob: bytes, at: int, size: int, encoding: int, head: DispatchHead) -> Any:
@@ -178,7 +184,7 @@ class WorkerLoop:
                         if outcome == _SUCCEEDED:
                             # Nobody wants it, and what goes with a failure must be a JobError.
                             code, result = Encoding.Unspecified, b""
-                        outcome = Outcome.Cancelled
+                        outcome = _GAVE_UP[contexts.cancel_order]
                     if len(result) > session.limits.max_payload_bytes:
                         outcome, code, result = self._too_large(len(result))
                     session.finish(

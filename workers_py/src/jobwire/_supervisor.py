@@ -261,7 +261,7 @@ class Supervisor:
         level = logging.ERROR if end == WorkerEnd.Crashed else logging.INFO
         self._log.log(level, "worker %d (pid %d) ended: %s", child.worker, child.pid, story)
         delay = self._restarts[slot].delay(
-            ready=child.was_ready,
+            ready=child.was_ready and death.exit_code != EXIT_REFUSED,
             lived_s=now - child.started_at,
             wanted=end != WorkerEnd.Crashed,
         )

@@ -8,6 +8,7 @@ import os
 import re
 
 from jobwire._agent import Agent
+from jobwire._app import checked_name
 from jobwire._errors import SetupError
 from jobwire._logging import FORMATS, Stderr, configure_agent
 from jobwire._supervisor import Settings
@@ -87,6 +88,8 @@ def main(arguments: list[str]) -> int:
         log_format=given.log,
     )
     try:
+        for queue in queues:
+            checked_name("queue", queue)
         agent = Agent(settings, stderr)
     except SetupError as problem:
         parser.error(str(problem))

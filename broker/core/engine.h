@@ -208,6 +208,8 @@ class Engine {
   Lanes lanes_;
   FinishedJobs finished_;
   Timers timers_;
+  /// Payloads asked for, and the lanes that wait for them: their jobs may be gone when they come.
+  std::unordered_map<JobId, LaneIx, Id16Hash<JobIdTag>> fetches_;
   std::unordered_map<SessionId, Session> sessions_;
 
   struct Dedup {

@@ -12,6 +12,7 @@ namespace {
 /// A type that has not been measured counts as long: nobody waits behind it.
 constexpr std::uint32_t kUnknownRunUs = 1'000'000;
 constexpr std::size_t kFetchAtOnce = 256;
+constexpr std::uint64_t kFetchBytes = 4ULL << 20;
 constexpr std::size_t kMaxTimersPerTurn = 5'000;
 
 }  // namespace
@@ -67,7 +68,11 @@ LaneIx Engine::pick_lane(Group::Served& served, Effects& out) {
       fetch(ix, out);
       continue;
     }
-    if (best == kNone || std::bit_width(lane.mask) > std::bit_width(lanes_[best].mask)) best = ix;
+    if (best == kNone || std::bit_width(lane.mask) > std::bit_width(lanes_[best].mask) ||
+        (std::bit_width(lane.mask) == std::bit_width(lanes_[best].mask) &&
+         first.created < jobs_[lanes_.front(best)].created)) {
+      best = ix;
+    }
   }
   return best;
 }
@@ -99,7 +104,8 @@ void Engine::dispatch_group(GroupIx group_ix, Now now, Effects& out) {
     }
     stuck = 0;
     // A fair share of what is ready, so that few jobs spread over all idle workers and many go in large batches.
-    const std::uint32_t share = std::max(1U, (lane.ready + group.with_room - 1) / group.with_room);
+    const std::uint32_t takers = group.idle.size > 0 ? group.idle.size : group.with_room;
+    const std::uint32_t share = std::max(1U, (lane.ready + takers - 1) / takers);
     const std::uint16_t offer = group.offers.at(raw(lane.type));
     Worker& worker = fleet_[worker_ix];
     for (std::uint32_t given = 0; given < share && lane.ready > 0; ++given) {
@@ -127,11 +133,15 @@ void Engine::fetch(LaneIx lane_ix, Effects& out) {
   Lane& lane = lanes_[lane_ix];
   lane.fetching = true;
   PayloadReadOut read;
+  std::uint64_t bytes = 0;
   for (std::size_t p = lane.lists.size(); p-- > 0 && read.ids.size() < kFetchAtOnce;) {
-    for (JobIx ix = lane.lists[p].head; ix != kNoJob && read.ids.size() < kFetchAtOnce; ix = jobs_[ix].next) {
-      if (jobs_[ix].payload || jobs_[ix].payload_size == 0) continue;
-      jobs_[ix].fetching = true;
-      read.ids.push_back(jobs_[ix].id);
+    JobIx ix = lane.lists[p].head;
+    for (; ix != kNoJob && read.ids.size() < kFetchAtOnce && bytes < kFetchBytes; ix = jobs_[ix].next) {
+      const Job& job = jobs_[ix];
+      if (job.payload || job.payload_size == 0) continue;
+      bytes += job.payload_size;
+      fetches_[job.id] = lane_ix;
+      read.ids.push_back(job.id);
     }
   }
   out.payload_reads.push_back(std::move(read));
@@ -140,12 +150,14 @@ void Engine::fetch(LaneIx lane_ix, Effects& out) {
 void Engine::on(const PayloadsLoaded& event, Now now, Effects& out) {
   std::vector<LaneIx> loaded;
   for (const PayloadLoaded& answer : event.payloads) {
+    const auto asked = fetches_.find(answer.id);
+    if (asked == fetches_.end()) continue;
+    if (std::find(loaded.begin(), loaded.end(), asked->second) == loaded.end()) loaded.push_back(asked->second);
+    fetches_.erase(asked);
     const JobIx ix = jobs_.find(answer.id);
-    if (ix == kNoJob || !jobs_[ix].fetching) continue;
+    if (ix == kNoJob) continue;
     Job& job = jobs_[ix];
-    job.fetching = false;
-    if (std::find(loaded.begin(), loaded.end(), job.lane) == loaded.end()) loaded.push_back(job.lane);
-    if (is_final(job.state)) continue;
+    if (is_final(job.state) || job.payload) continue;
     if (answer.found) {
       job.payload = answer.payload;
       make_resident(job, true);

@@ -250,13 +250,12 @@ void Engine::stored(const Staged& staged, Now now, Effects& out) {
   Job& job = jobs_[staged.job];
   job.staged = false;
   job.stored = staged.state;
-  if (staged.inserted) {
-    note_stored(job, out);
-    // Beyond the budget payloads stay in the store, and are read again shortly before they are needed.
-    if (job.resident && resident_bytes_ > config_.payload_budget) {
-      make_resident(job, false);
-      job.payload = Bytes{};
-    }
+  if (staged.inserted) note_stored(job, out);
+  // Beyond the budget the payloads of jobs that wait stay in the store, and are read again shortly before they are needed.
+  const bool waits = staged.inserted || job.state == State::kScheduled;
+  if (waits && job.resident && resident_bytes_ > config_.payload_budget) {
+    make_resident(job, false);
+    job.payload = Bytes{};
   }
   if (staged.ack_session != SessionId{}) settle(staged.ack_session, staged.ack_sequence);
   if (job.state != staged.state) return;  // it has moved on meanwhile, and is dirty again

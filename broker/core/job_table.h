@@ -80,7 +80,6 @@ struct Job {
   bool dirty : 1 = false;       // waits for the next batch
   bool staged : 1 = false;      // is in the batch under way
   bool linked : 1 = false;      // is in its lane's ready list
-  bool fetching : 1 = false;    // its payload has been asked for
   bool keep_payload : 1 = false;
   bool cancelling : 1 = false;  // running, and asked to stop
   bool adoptable : 1 = false;   // recovered, not leased since: a worker may say that it runs it

@@ -140,6 +140,7 @@ void Lanes::set_room(WorkerIx ix, Room room) {
     (worker.room_previous == kNoWorker ? list.head : fleet_[worker.room_previous].room_next) = worker.room_next;
     (worker.room_next == kNoWorker ? list.tail : fleet_[worker.room_next].room_previous) = worker.room_previous;
     worker.room_next = worker.room_previous = kNoWorker;
+    --list.size;
     --group.with_room;
   }
   worker.room = room;
@@ -148,6 +149,7 @@ void Lanes::set_room(WorkerIx ix, Room room) {
     worker.room_previous = list.tail;
     (list.tail == kNoWorker ? list.head : fleet_[list.tail].room_next) = ix;
     list.tail = ix;
+    ++list.size;
     ++group.with_room;
     if (!group.ring.empty()) heat(worker.group);
   }

@@ -64,11 +64,11 @@ struct Group {
   std::deque<std::uint32_t> ring;
   std::uint32_t quantum_left = 0;  // chunks that the front queue may still take
   std::unordered_map<std::uint32_t, std::uint16_t> offers;  // type -> position in Ready.types
-  std::uint32_t members = 0;
   std::uint32_t with_room = 0;  // members in one of the two lists
   struct List {
     WorkerIx head = kNoWorker;
     WorkerIx tail = kNoWorker;
+    std::uint32_t size = 0;
   };
   List idle;
   List ahead;

@@ -20,3 +20,19 @@ if(TARGET jobwire_app)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/unit/broker/app/*_test.cc)
   jobwire_test(broker_app_test RING unit SOURCES ${sources} LIBS jobwire_app)
 endif()
+
+if(JOBWIRE_BUILD_BENCH)
+  find_package(benchmark REQUIRED)
+  add_executable(jobwire_broker_wire_bench bench/broker_wire_bench.cc)
+  target_link_libraries(jobwire_broker_wire_bench PRIVATE jobwire_wire benchmark::benchmark jobwire_flags)
+  set_target_properties(jobwire_broker_wire_bench PROPERTIES OUTPUT_NAME jobwire-broker-wire-bench
+                        RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+endif()
+
+# Endless by nature, so not in any ring: cmake --preset asan -DCMAKE_CXX_COMPILER=clang++ -DJOBWIRE_FUZZ=ON
+option(JOBWIRE_FUZZ "Build the libFuzzer targets (clang)" OFF)
+if(JOBWIRE_FUZZ)
+  add_executable(jobwire_decoder_fuzz fuzz/decoder_fuzz.cc)
+  target_link_libraries(jobwire_decoder_fuzz PRIVATE jobwire_wire jobwire_flags)
+  target_link_options(jobwire_decoder_fuzz PRIVATE -fsanitize=fuzzer)
+endif()

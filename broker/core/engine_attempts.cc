@@ -82,17 +82,6 @@ void Engine::finish(JobIx ix, Move move, Now now) {
     make_resident(job, false);
     if (job.stored != State::kNone) job.payload = Bytes{};
   }
-  QueueDelta& counters = delta(lanes_.queue_of(job));
-  switch (job.state) {
-    case State::kSucceeded: ++counters.succeeded; break;
-    case State::kDead: ++counters.dead; break;
-    case State::kExpired: ++counters.expired; break;
-    case State::kCancelled: ++counters.cancelled; break;
-    case State::kNone:
-    case State::kScheduled:
-    case State::kQueued:
-    case State::kRunning: assert(false); break;
-  }
   mark_dirty(ix);
 }
 
@@ -132,7 +121,6 @@ void Engine::fail(JobIx ix, const Failed& failed, Now now) {
   job.extra = job.extra ? std::move(job.extra) : std::make_unique<JobExtra>();
   job.extra->last_failure = std::make_shared<const Attempt>(attempt);
   job.extra->unstored_attempts.push_back(std::move(attempt));
-  ++delta(lanes_.queue_of(job)).failed_attempts;
 
   if (failed.outcome == Outcome::kTimedOut) {
     count_up(job.timed_out);

@@ -183,7 +183,6 @@ void Engine::submit(SessionId id, Session& session, const Submission& job, Now n
   Queue& queue = lanes_[queue_ix];
   ++queue.jobs;
   queue.bytes += fresh.payload_size;
-  ++delta(queue_ix).submitted;
   mark_dirty(ix);
 }
 

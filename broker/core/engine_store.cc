@@ -18,6 +18,22 @@ std::uint64_t bytes_of(const JobWrite& write) {
   return bytes;
 }
 
+/// A queue's counters are made of what is written, and written with it: they fit the jobs whatever is refused or lost.
+void count(const JobWrite& write, QueueDelta& counters) {
+  if (write.stored == State::kNone) ++counters.submitted;
+  counters.failed_attempts += static_cast<std::uint32_t>(write.attempts.size());
+  switch (write.job.state) {
+    case State::kSucceeded: ++counters.succeeded; break;
+    case State::kDead: ++counters.dead; break;
+    case State::kExpired: ++counters.expired; break;
+    case State::kCancelled: ++counters.cancelled; break;
+    case State::kNone:
+    case State::kScheduled:
+    case State::kQueued:
+    case State::kRunning: break;
+  }
+}
+
 }  // namespace
 
 QueueDelta& Engine::delta(QueueIx ix) {
@@ -130,6 +146,7 @@ const Batch& Engine::stage(Now now) {
     job.staged = true;
     batch_.jobs.emplace_back();
     write_of(ix, batch_.jobs.back());
+    count(batch_.jobs.back(), delta(lanes_.queue_of(job)));
     bytes += bytes_of(batch_.jobs.back());
   }
   std::vector<FinishedJobs::Removal> removals;
@@ -352,20 +369,15 @@ void Engine::on(const BatchRejected& event, Now now, Effects& out) {
     mark_dirty(write.job);
   }
   staged_.clear();
-  // What was to go, goes later; counters of what was refused are not counted.
+  // What was to go, goes later. What was refused is counted when it is written.
   for (const JobRemoval& removal : batch_.removals) {
     finished_.add(removal.id, lanes_.queue(removal.queue), removal.state, Wall{}, Millis{0}, 0);
   }
   for (const QueueDelta& lost : batch_.queues) {
-    QueueDelta& counters = delta(lanes_.queue(lost.queue));
-    counters.succeeded += lost.succeeded;
-    counters.dead += lost.dead;
-    counters.expired += lost.expired;
-    counters.cancelled += lost.cancelled;
-    counters.failed_attempts += lost.failed_attempts;
-    counters.stale_results += lost.stale_results;
+    if (lost.stale_results > 0) delta(lanes_.queue(lost.queue)).stale_results += lost.stale_results;
   }
-  host_writes_.insert(host_writes_.end(), std::make_move_iterator(batch_.hosts.begin()),
+  // Before those that were noted meanwhile: the last word counts.
+  host_writes_.insert(host_writes_.begin(), std::make_move_iterator(batch_.hosts.begin()),
                       std::make_move_iterator(batch_.hosts.end()));
   stale_notes_.insert(stale_notes_.end(), batch_.stale_notes.begin(), batch_.stale_notes.end());
 }

@@ -17,6 +17,14 @@ constexpr std::uint16_t kMaxCredit = 4'096;
 constexpr std::size_t kMaxServed = 1'000;
 constexpr std::size_t kMaxLogTail = 500;
 
+/// The end of a log, where the reason is; not beginning inside a UTF-8 character.
+std::string_view last_words(std::string_view log) {
+  if (log.size() <= kMaxLogTail) return log;
+  log.remove_prefix(log.size() - kMaxLogTail);
+  while (!log.empty() && (static_cast<unsigned char>(log.front()) & 0xc0) == 0x80) log.remove_prefix(1);
+  return log;
+}
+
 std::string describe(const WorkerDown& event) {
   if (event.signal != 0) return "died of signal " + std::to_string(event.signal);
   return "exited with code " + std::to_string(event.exit_code);
@@ -316,7 +324,7 @@ void Engine::on(const WorkerDown& event, Now now, Effects& out) {
       failure.outcome = Outcome::kCrashed;
       failure.error_type = "jobwire.WorkerCrashed";
       text = "worker " + fleet_[ix].label + " (pid " + std::to_string(event.pid) + ") " + how;
-      if (!event.log_tail.empty()) text += "; last words: " + std::string(event.log_tail.substr(0, kMaxLogTail));
+      if (!event.log_tail.empty()) text += "; last words: " + std::string(last_words(event.log_tail));
       log(out, Severity::kWarning, "worker " + fleet_[ix].label + " " + how + of);
       break;
   }

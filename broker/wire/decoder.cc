@@ -57,6 +57,25 @@ std::uint64_t request_of(const Message& message) {
   }
 }
 
+// A crash or a loss is for others to find.
+bool worker_reports(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::Succeeded:
+    case Outcome::Raised:
+    case Outcome::Rejected:
+    case Outcome::RetryAsked:
+    case Outcome::TimedOut:
+    case Outcome::Cancelled:
+    case Outcome::HandedBack:
+      return true;
+    case Outcome::Unspecified:
+    case Outcome::Crashed:
+    case Outcome::Lost:
+      return false;
+  }
+  return false;  // a number of a later protocol
+}
+
 bool belongs_to(core::Role role, ports::Side side) {
   const bool works = role == core::Role::kWorker || role == core::Role::kAgent;
   return works == (side == ports::Side::kWorkers);
@@ -292,12 +311,12 @@ void Decoder::read_ready(const Ready& body, const Sender& sender) {
 }
 
 bool Decoder::read_result(const ResultHead& head, BlobSlices& slices, core::ResultReport& report) {
-  if (head.outcome() == Outcome::Unspecified || head.outcome() > Outcome::MAX) {
-    decoded_ = refuse(core::Code::kInvalidArgument, "outcome: not known");
+  if (!worker_reports(head.outcome())) {
+    decoded_ = refuse(core::Code::kInvalidArgument, "outcome: not one that a worker reports");
     return false;
   }
   const bool succeeded = head.outcome() == Outcome::Succeeded;
-  if (head.encoding() > Encoding::MAX || (succeeded && head.encoding() == Encoding::Unspecified)) {
+  if (succeeded && (head.encoding() == Encoding::Unspecified || head.encoding() > Encoding::MAX)) {
     decoded_ = refuse(core::Code::kInvalidArgument, "encoding: not known");
     return false;
   }
@@ -330,7 +349,8 @@ bool Decoder::read_result(const ResultHead& head, BlobSlices& slices, core::Resu
   report.token = to_core<core::LeaseToken>(head.token());
   report.job = to_core<core::JobId>(head.job());
   report.outcome = static_cast<core::Outcome>(head.outcome());
-  report.encoding = static_cast<core::Encoding>(head.encoding());
+  report.encoding =
+      succeeded ? static_cast<core::Encoding>(head.encoding()) : core::Encoding::kNone;
   report.run = to_micros(head.run_us());
   report.started = core::Wall{core::Millis{head.started_ms()}};
   report.retry_delay = core::Millis{head.retry_delay_ms()};

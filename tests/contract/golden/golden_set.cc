@@ -315,6 +315,9 @@ std::vector<Bad> bad_messages(const Schema& schema) {
   add("result_without_outcome", "worker", "InvalidArgument",
       schema.message(body("Results", "\"sequence\": 1, \"heads\": [" +
                                          result_head(40, 0, 0, "Unspecified", "Json") + "]")));
+  add("result_of_a_crash", "worker", "InvalidArgument",
+      schema.message(body("Results", "\"sequence\": 1, \"heads\": [" +
+                                         result_head(40, 0, 0, "Crashed", "Unspecified") + "]")));
   add("result_of_unknown_encoding", "worker", "InvalidArgument",
       schema.message(body("Results", "\"sequence\": 1, \"heads\": [" +
                                          result_head(40, 0, 0, "Succeeded", "Unspecified") + "]")));

@@ -44,7 +44,7 @@ class ConfigTest : public testing::Test {
     EXPECT_NE(message.find(part), std::string::npos) << message;
   }
 
-  std::map<std::string, std::string> environment_ = {{"HOME", "/home/someone"}};
+  std::map<std::string, std::string> environment_ = {{"HOME", "/people/ann"}};
   std::string path_;
 };
 
@@ -55,7 +55,7 @@ TEST_F(ConfigTest, DefaultsServeLoopbackWithAStoreOfItsOwn) {
   EXPECT_EQ(got.redis, "");
   EXPECT_EQ(got.aof, Aof::kAlways);
   EXPECT_FALSE(got.insecure);
-  EXPECT_EQ(got.data_dir, "/home/someone/.local/state/jobwire");
+  EXPECT_EQ(got.data_dir, "/people/ann/.local/state/jobwire");
   EXPECT_EQ(got.broker.engine.default_timeout, core::Millis{600'000});
 }
 
@@ -174,7 +174,7 @@ TEST_F(ConfigTest, PrintedConfigurationNamesSourcesAndCanBeReadBack) {
   const Config again = config();
   EXPECT_EQ(again.broker.engine.retry.attempts, 9);
   EXPECT_EQ(again.shard, "blue");
-  EXPECT_EQ(again.data_dir, "/home/someone/.local/state/jobwire");
+  EXPECT_EQ(again.data_dir, "/people/ann/.local/state/jobwire");
 }
 
 TEST_F(ConfigTest, HelpNamesEveryOptionWithItsDefault) {

@@ -12,6 +12,7 @@ namespace jobwire::runtime {
 namespace {
 
 constexpr core::Micros kLongestWait{500'000};
+constexpr core::Micros kShutdownStep{5'000};
 constexpr std::size_t kIdsPerRead = 256;
 constexpr std::size_t kMaxWaitingReads = 10'000;
 
@@ -94,7 +95,7 @@ ports::Status Broker::recover() {
 core::Micros Broker::patience(core::Now now) const {
   if (more_to_read_ || !broken_.empty()) return core::Micros{0};
   if (store_.ready() && engine_->has_batch(now)) return core::Micros{0};
-  core::Micros wait = kLongestWait;
+  core::Micros wait = shutting_down_ ? kShutdownStep : kLongestWait;
   const auto until = [&](std::optional<core::Steady> moment) {
     if (moment) wait = std::min(wait, std::max(core::Micros{0}, *moment - now.steady));
   };

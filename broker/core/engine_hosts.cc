@@ -350,8 +350,9 @@ void Engine::retire_worker(WorkerIx ix, std::span<const LeaseToken> running, con
     }
   }
   if (worker.session != SessionId{}) {
+    // If it lives after all it must learn that nothing comes to it any more.
     sessions_.erase(worker.session);
-    out.session_drops.push_back({worker.session, Code::kNone});
+    out.session_drops.push_back({worker.session, Code::kHelloFirst});
   }
   fleet_.remove_worker(ix);
 }
@@ -383,7 +384,7 @@ void Engine::lose_host(const HostId& id, Now now, std::string_view why, Effects&
   }
   if (found->second.session != SessionId{}) {
     sessions_.erase(found->second.session);
-    out.session_drops.push_back({found->second.session, Code::kNone});
+    out.session_drops.push_back({found->second.session, Code::kHelloFirst});
   }
   note_host(id, found->second, true, now);
   fleet_.hosts().erase(found);

@@ -2,6 +2,7 @@
 // Who is there: sessions, workers, host agents; and what becomes of their leases when they are not.
 #include <algorithm>
 #include <cassert>
+#include <cstring>
 #include <unordered_set>
 
 #include "core/admission.h"
@@ -23,6 +24,13 @@ std::string_view last_words(std::string_view log) {
   log.remove_prefix(log.size() - kMaxLogTail);
   while (!log.empty() && (static_cast<unsigned char>(log.front()) & 0xc0) == 0x80) log.remove_prefix(1);
   return log;
+}
+
+/// Epoch and counter of a token: in one shard the later grant has the greater number.
+std::uint64_t grant_of(const LeaseToken& token) {
+  std::uint64_t grant;
+  std::memcpy(&grant, token.bytes.data(), sizeof grant);
+  return grant;
 }
 
 std::string describe(const WorkerDown& event) {
@@ -213,6 +221,12 @@ bool Engine::adopt(WorkerIx worker, const HeldLease& held, Now now) {
   const Job& job = jobs_[ix];
   if (!job.adoptable || job.lease != kNoLease || held.attempt != job.attempts + 1) return false;
   if (job.state != State::kRunning && !next_state(job.state, Move::kAdopt)) return false;
+  // The mark of a later lease may have been on its way when the last broker ended; that of an earlier one means that
+  // this claim was superseded.
+  if (job.extra && !job.extra->recovered_token.is_zero() && held.token != job.extra->recovered_token &&
+      grant_of(held.token) <= grant_of(job.extra->recovered_token)) {
+    return false;
+  }
   const LeaseIx lease = bind(ix, worker, held.token, Move::kAdopt, now);
   if (held.started.time_since_epoch().count() != 0) {
     jobs_[ix].started = held.started;

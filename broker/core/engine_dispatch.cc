@@ -24,6 +24,7 @@ std::uint32_t Engine::estimate(TypeIx type) const {
 }
 
 void Engine::fire_timers(Now now) {
+  timers_.sweep([&](const Timers::Entry& entry) { return jobs_[entry.job].id.tail() != entry.id_tail; });
   for (std::size_t i = 0; i < kMaxTimersPerTurn; ++i) {
     const auto entry = timers_.take(now.steady);
     if (!entry) return;

@@ -114,6 +114,7 @@ void Broker::turn() {
   std::vector<core::SessionId> broken;
   broken.swap(broken_);
   for (const core::SessionId session : broken) close(session, false, now);
+  tell_slow_readers();
   more_to_read_ = false;
   // Workers first: results free what producers wait for.
   receive(ports::Side::kWorkers, now);
@@ -344,10 +345,19 @@ void Broker::deliver(core::SessionId id, wire::ByteSpan envelope, wire::ByteSpan
     case ports::Sent::kFull:
       ++counters_.slow_readers;
       log_.write(ports::Level::kWarning, "slow-reader", "closed a session whose peer does not read");
+      slow_readers_.push_back(session->second.peer);
       break;
     case ports::Sent::kGone: ++counters_.undeliverable; break;
   }
   broken_.push_back(id);
+}
+
+void Broker::tell_slow_readers() {
+  std::erase_if(slow_readers_, [&](ports::PeerId peer) {
+    if (session_of_.contains(peer)) return true;  // it has greeted anew
+    const auto envelope = encoder_.refused(core::Code::kSlowReader, "the session was closed: its messages were not read");
+    return transport_.send(peer, envelope, {}) != ports::Sent::kFull;
+  });
 }
 
 void Broker::send_to(ports::PeerId peer, wire::ByteSpan envelope) {

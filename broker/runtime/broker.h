@@ -101,6 +101,7 @@ class Broker : private wire::OutgoingSink {
   void put(const wire::Outgoing& message) override;
   void deliver(core::SessionId session, wire::ByteSpan envelope, wire::ByteSpan blob);
   void send_to(ports::PeerId peer, wire::ByteSpan envelope);
+  void tell_slow_readers();
   void close(core::SessionId session, bool polite, core::Now now);
   void forget_session(core::SessionId session);
   void check_shutdown(core::Now now);
@@ -123,6 +124,7 @@ class Broker : private wire::OutgoingSink {
   std::unordered_map<core::SessionId, Session> sessions_;
   std::uint32_t last_session_ = 0;
   std::vector<core::SessionId> broken_;  // could not be sent to: closed in the next turn
+  std::vector<ports::PeerId> slow_readers_;  // closed for not reading, and owed the word of it
 
   std::unordered_map<std::uint64_t, Read> reads_;  // asked, by tag
   std::vector<Read> waiting_reads_;                // the store would not take them yet

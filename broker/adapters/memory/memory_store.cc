@@ -47,6 +47,7 @@ void MemoryStore::lose(std::size_t batches) {
 ports::Result<ports::StoreOpened> MemoryStore::open() {
   if (phase_ == Phase::kAway || away_now_) return ports::Failure{"the store is away", true};
   phase_ = Phase::kUp;
+  recovered_ = {};
   epoch_ = shelf_->raise_epoch();
   committed_ = shelf_->sequence();
   ports::StoreOpened opened;

@@ -121,8 +121,8 @@ std::vector<std::string> EmbeddedRedis::arguments() const {
       "64",
       "--hash-max-ziplist-value",
       "1024",
-      // A job's whole life is about 1.2 KB of log, so Redis's own 64 MB would have it rewritten every
-      // second under load. 256 MB are read back in about 2 s.
+      // A job's whole life is about 1.2 KB of log, so Redis's own 64 MB would have it rewritten
+      // every second under load. 256 MB are read back in about 2 s.
       "--auto-aof-rewrite-min-size",
       "256mb",
       "--rdbcompression",

@@ -71,6 +71,9 @@ ports::Status IndexScan::begin(std::span<const core::State> states) {
 }
 
 ports::Status IndexScan::next(std::size_t most, std::vector<Entry>& out) {
+  const std::size_t at_before = at_;
+  const std::size_t offset_before = offset_;
+  const std::size_t size_before = out.size();
   CommandBuffer commands;
   std::vector<const Index*> asked;
   std::size_t planned = 0;
@@ -92,7 +95,7 @@ ports::Status IndexScan::next(std::size_t most, std::vector<Entry>& out) {
   }
   if (asked.empty()) return {};
   std::size_t at = 0;
-  return link_.call(commands.take(), asked.size(), [&](const Reply& reply) {
+  auto status = link_.call(commands.take(), asked.size(), [&](const Reply& reply) {
     const Index& index = *asked[at++];
     for (std::size_t i = 1; i + 1 < reply.size(); i += 2) {
       Entry entry{queues_[index.queue], index.state, {}, {}};
@@ -107,6 +110,12 @@ ports::Status IndexScan::next(std::size_t most, std::vector<Entry>& out) {
       }
     }
   });
+  if (!status) {
+    at_ = at_before;
+    offset_ = offset_before;
+    out.erase(out.begin() + static_cast<std::ptrdiff_t>(size_before), out.end());
+  }
+  return status;
 }
 
 }  // namespace jobwire::redis

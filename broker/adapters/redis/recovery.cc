@@ -19,6 +19,12 @@ constexpr std::size_t kSkipsTold = 10;
 Recovery::Recovery(const RedisOptions& options, const Keys& keys, ReadLink& link)
     : options_(options), keys_(keys), link_(link), scan_(keys, link, options.log) {}
 
+void Recovery::restart() {
+  scanning_ = false;
+  entries_.clear();
+  skipped_ = 0;
+}
+
 void Recovery::skip(const core::JobId& id, std::string_view why) {
   if (++skipped_ <= kSkipsTold && options_.log)
     options_.log("recovery leaves out job " + core::to_string(id) + ": " + std::string(why));
@@ -37,9 +43,11 @@ ports::Result<ports::RecoveredPage> Recovery::jobs() {
     if (auto status = scan_.begin(kStates); !status) return status.failure();
     scanning_ = true;
   }
+  // Entries that are here already are those of a page that could not be read to its end.
+  if (entries_.empty()) {
+    if (auto status = scan_.next(kJobsPerPage, entries_); !status) return status.failure();
+  }
   ports::RecoveredPage page;
-  entries_.clear();
-  if (auto status = scan_.next(kJobsPerPage, entries_); !status) return status.failure();
   CommandBuffer out;
   for (const IndexScan::Entry& entry : entries_) ask_recovered(keys_, entry.id, out);
   std::size_t at = 0;
@@ -55,9 +63,10 @@ ports::Result<ports::RecoveredPage> Recovery::jobs() {
     page.jobs.pop_back();
   };
   if (auto status = link_.call(out.take(), entries_.size(), take); !status) {
-    scanning_ = false;  // a next call begins anew
+    skipped_ = 0;
     return status.failure();
   }
+  entries_.clear();
   page.last = scan_.done();
   if (page.last) {
     scanning_ = false;
@@ -74,14 +83,11 @@ ports::Result<ports::RecoveredFinals> Recovery::finals() {
     scanning_ = true;
   }
   ports::RecoveredFinals page;
-  entries_.clear();
-  if (auto status = scan_.next(kFinalsPerPage, entries_); !status) {
-    scanning_ = false;
-    return status.failure();
-  }
+  if (auto status = scan_.next(kFinalsPerPage, entries_); !status) return status.failure();
   page.jobs.reserve(entries_.size());
   for (const IndexScan::Entry& entry : entries_)
     page.jobs.push_back({entry.id, std::string(entry.queue), entry.state, entry.time});
+  entries_.clear();
   page.last = scan_.done();
   if (page.last) scanning_ = false;
   return page;

@@ -20,6 +20,8 @@ RedisStore::RedisStore(RedisOptions options)
 ports::Result<ports::StoreOpened> RedisStore::open() {
   auto taken = commits_.take_over();
   if (!taken) return taken.failure();
+  opened_ = true;
+  recovery_.restart();
   ports::StoreOpened opened;
   opened.epoch = taken->epoch;
   opened.last_sequence = taken->sequence;
@@ -34,10 +36,11 @@ void RedisStore::commit(const core::Batch& batch) {
 }
 
 bool RedisStore::read(ports::ReadRequest request) {
-  return !commits_.away() && reads_.ask(std::move(request));
+  return opened_ && !commits_.away() && reads_.ask(std::move(request));
 }
 
 void RedisStore::poll(core::Steady now, std::vector<ports::StoreEvent>& events) {
+  if (!opened_) return;
   commits_.poll(now, events);
   if (commits_.ended()) return reads_.end();
   reads_.poll(now, events);
@@ -49,6 +52,7 @@ void RedisStore::descriptors(std::vector<pollfd>& out) const {
 }
 
 std::optional<core::Steady> RedisStore::deadline() const {
+  if (!opened_) return std::nullopt;
   const auto commits = commits_.deadline();
   const auto reads = reads_.deadline();
   if (!commits || !reads) return commits ? commits : reads;

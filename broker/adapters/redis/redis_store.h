@@ -31,7 +31,7 @@ class RedisStore final : public ports::Store {
   ports::Result<std::vector<core::HostId>> recover_hosts() override { return recovery_.hosts(); }
 
   void commit(const core::Batch& batch) override;
-  bool ready() const override { return commits_.ready(); }
+  bool ready() const override { return opened_ && commits_.ready(); }
   bool read(ports::ReadRequest request) override;
   void poll(core::Steady now, std::vector<ports::StoreEvent>& events) override;
   void descriptors(std::vector<pollfd>& out) const override;
@@ -44,6 +44,7 @@ class RedisStore final : public ports::Store {
   CommitLink commits_;
   ReadLink reads_;
   Recovery recovery_;
+  bool opened_ = false;
 };
 
 }  // namespace jobwire::redis

@@ -153,6 +153,18 @@ TYPED_TEST_P(StoreContract, RecoveryOfManyJobsComesInPages) {
   }
   EXPECT_EQ(found.size(), kJobs);
   EXPECT_GE(pages, 3U);
+
+  // Opened again in the midst of it, a store begins anew.
+  ASSERT_TRUE(static_cast<bool>(next->recover_jobs()));
+  next.open();
+  std::size_t again = 0;
+  for (bool last = false; !last;) {
+    auto page = next->recover_jobs();
+    ASSERT_TRUE(static_cast<bool>(page));
+    again += page->jobs.size();
+    last = page->last;
+  }
+  EXPECT_EQ(again, kJobs);
 }
 
 TYPED_TEST_P(StoreContract, ARefusedBatchChangesNothingAndTheNextOneGoesOn) {

@@ -345,7 +345,9 @@ void Broker::deliver(core::SessionId id, wire::ByteSpan envelope, wire::ByteSpan
     case ports::Sent::kFull:
       ++counters_.slow_readers;
       log_.write(ports::Level::kWarning, "slow-reader", "closed a session whose peer does not read");
-      slow_readers_.push_back(session->second.peer);
+      if (std::find(slow_readers_.begin(), slow_readers_.end(), session->second.peer) == slow_readers_.end()) {
+        slow_readers_.push_back(session->second.peer);
+      }
       break;
     case ports::Sent::kGone: ++counters_.undeliverable; break;
   }

@@ -1,11 +1,47 @@
 # SPDX-License-Identifier: Apache-2.0
-# The C++ client: against a scripted broker on a real socket, as headers, and as an installed package.
+# The C++ client: its parts, the whole against a scripted broker on a real socket, its headers, the installed package.
 set(sdk_tests ${CMAKE_CURRENT_LIST_DIR}/unit/producer_sdk)
+set(sdk_root ${CMAKE_CURRENT_LIST_DIR}/../producer_sdk)
 
-add_library(jobwire_scripted_broker STATIC ${sdk_tests}/scripted_broker.cc)
-target_include_directories(jobwire_scripted_broker PUBLIC ${sdk_tests})
-target_link_libraries(jobwire_scripted_broker
-  PUBLIC jobwire::client jobwire_schemas PRIVATE GTest::gtest PkgConfig::jobwire_libzmq jobwire_flags)
+if(JOBWIRE_BUILD_TESTS)
+  add_library(jobwire_scripted_broker STATIC ${sdk_tests}/scripted_broker.cc)
+  target_include_directories(jobwire_scripted_broker PUBLIC ${sdk_tests})
+  target_link_libraries(jobwire_scripted_broker
+    PUBLIC jobwire::client jobwire_schemas PRIVATE GTest::gtest PkgConfig::jobwire_libzmq jobwire_flags)
 
-jobwire_test(producer_sdk_client_test RING unit TIMEOUT 180
-  SOURCES ${sdk_tests}/client_test.cc LIBS jobwire_scripted_broker)
+  jobwire_test(producer_sdk_client_test RING unit TIMEOUT 180
+    SOURCES ${sdk_tests}/client_test.cc LIBS jobwire_scripted_broker)
+  jobwire_test(producer_sdk_plain_caller_test RING unit
+    SOURCES ${sdk_tests}/plain_caller_test.cc ${sdk_tests}/plain_caller.cc LIBS jobwire_scripted_broker)
+  set_source_files_properties(${sdk_tests}/plain_caller.cc PROPERTIES COMPILE_OPTIONS "-fno-exceptions;-fno-rtti")
+
+  # Tests of what is hidden in the library see its sources.
+  if(NOT BUILD_SHARED_LIBS)
+    jobwire_test(producer_sdk_parts_test RING unit
+      SOURCES ${sdk_tests}/id_table_test.cc ${sdk_tests}/job_check_test.cc ${sdk_tests}/job_id_test.cc
+              ${sdk_tests}/outbound_test.cc ${sdk_tests}/result_test.cc
+      LIBS jobwire::client jobwire_schemas)
+    target_include_directories(producer_sdk_parts_test PRIVATE ${sdk_root}/src)
+  endif()
+
+  # Each public header compiles alone, without any library's headers, as a caller may compile it.
+  file(GLOB sdk_headers RELATIVE ${sdk_root}/include CONFIGURE_DEPENDS ${sdk_root}/include/jobwire/*.h)
+  set(header_sources)
+  foreach(header IN LISTS sdk_headers)
+    string(MAKE_C_IDENTIFIER ${header} name)
+    set(source ${CMAKE_CURRENT_BINARY_DIR}/sdk_headers/${name}.cc)
+    file(CONFIGURE OUTPUT ${source} CONTENT "#include <@header@>\n#include <@header@>\n" @ONLY)
+    list(APPEND header_sources ${source})
+  endforeach()
+  add_library(producer_sdk_headers OBJECT ${header_sources})
+  target_include_directories(producer_sdk_headers PRIVATE ${sdk_root}/include)
+  target_compile_options(producer_sdk_headers PRIVATE -fno-exceptions -fno-rtti)
+  target_link_libraries(producer_sdk_headers PRIVATE jobwire_flags)
+
+  # Installs to an empty place, then builds and runs a separate project against it.
+  if(NOT JOBWIRE_SANITIZE)
+    add_test(NAME producer_sdk_install
+      COMMAND ${CMAKE_CURRENT_LIST_DIR}/integration/sdk_install/run.sh ${CMAKE_BINARY_DIR} ${CMAKE_CXX_COMPILER})
+    set_tests_properties(producer_sdk_install PROPERTIES LABELS integration TIMEOUT 300)
+  endif()
+endif()

@@ -9,7 +9,7 @@ JOBWIRE_NAMESPACE_BEGIN
 
 /// What a client has done since connect(), for logs and metrics. All counters only grow; `pending`,
 /// `watched` and `connected` are as of now.
-struct ClientStats {
+struct JOBWIRE_EXPORT ClientStats {
   std::uint64_t submitted = 0;  ///< Jobs taken by submit, submit_async, submit_batch and post.
   std::uint64_t receipted = 0;  ///< Of those, accepted by the broker.
   std::uint64_t refused = 0;    ///< Refused by the broker for good.

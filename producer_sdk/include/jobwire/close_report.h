@@ -10,7 +10,7 @@
 JOBWIRE_NAMESPACE_BEGIN
 
 /// What close() leaves behind.
-struct CloseReport {
+struct JOBWIRE_EXPORT CloseReport {
   /// Jobs that the client took and for which no receipt came. The broker may have some of them:
   /// submitting them again with these ids is safe.
   std::vector<JobId> unreceipted;

@@ -2,7 +2,7 @@
 #pragma once
 
 /// Marks what the library exports; everything else is hidden.
-#define JOBWIRE_EXPORT __attribute__((visibility("default")))
+#define JOBWIRE_EXPORT [[gnu::visibility("default")]]
 
 /// Opens the namespaces of the public API. The inline one carries the ABI version, so that two
 /// versions of the library can live in one process.

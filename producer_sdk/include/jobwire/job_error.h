@@ -10,7 +10,7 @@
 JOBWIRE_NAMESPACE_BEGIN
 
 /// One line of a Python traceback.
-struct JobErrorFrame {
+struct JOBWIRE_EXPORT JobErrorFrame {
   std::string file;
   std::uint32_t line = 0;
   std::string function;
@@ -18,7 +18,7 @@ struct JobErrorFrame {
 };
 
 /// An exception behind the one that ended the attempt.
-struct ChainedJobError {
+struct JOBWIRE_EXPORT ChainedJobError {
   /// How it led to the next one, in Python's terms: `raise ... from` it, or raised while handling
   /// it.
   enum class Relation { Unspecified, Cause, Context };

@@ -21,7 +21,7 @@ struct JobResultAccess;
 }
 
 /// Where a job stands, without its bytes.
-struct JobStatus {
+struct JOBWIRE_EXPORT JobStatus {
   using Time = std::chrono::system_clock::time_point;
 
   JobId id;

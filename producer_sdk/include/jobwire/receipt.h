@@ -23,7 +23,7 @@ enum class Durability {
 JOBWIRE_EXPORT std::string_view to_string(Durability durability) noexcept;
 
 /// The broker's word that it has a job.
-struct Receipt {
+struct JOBWIRE_EXPORT Receipt {
   /// The job that counts: the submitted id, or the one that already holds the dedup key.
   JobId id;
   /// The broker knew the job before this submit.

@@ -24,7 +24,7 @@ namespace result_detail {
 /// value() and the operators require has_value(); when that does not hold they print the error and
 /// abort, so value() is the right word where a failure ends the program anyway.
 template <class T>
-class [[nodiscard]] Result {
+class [[nodiscard]] JOBWIRE_EXPORT Result {
  public:
   Result(T value) : content_(std::in_place_index<0>, std::move(value)) {}
   Result(Error error) : content_(std::in_place_index<1>, std::move(error)) {}
@@ -71,7 +71,7 @@ class [[nodiscard]] Result {
 
 /// Done, or the Error that says why not.
 template <>
-class [[nodiscard]] Result<void> {
+class [[nodiscard]] JOBWIRE_EXPORT Result<void> {
  public:
   Result() = default;
   Result(Error error) : content_(std::in_place_index<1>, std::move(error)) {}

@@ -34,8 +34,10 @@ std::vector<Worker*> Agent::living() const {
   return out;
 }
 
-bool Agent::reachable() const {
-  return alive_ && online_ && greeted_ && muted_until_ < scene_.agenda.steady();
+void Agent::expect_trouble(Micros extra) {
+  trouble_until_ =
+      std::max(trouble_until_, scene_.agenda.steady() + extra +
+                                   3 * scene_.plan.broker.engine.heartbeat + Millis(6'000));
 }
 
 void Agent::send(Packet packet) {
@@ -50,7 +52,7 @@ void Agent::connected() {
 
 void Agent::disconnected() {
   online_ = greeted_ = false;
-  for (Worker* worker : living()) worker->note_host_failure();
+  expect_trouble();
 }
 
 void Agent::greet() {
@@ -89,7 +91,8 @@ void Agent::receive(const wire::Message& message, ByteSpan) {
       }
       break;
     case wire::Body::Refused:
-      if (message.body_as_Refused()->code() != wire::Code::HelloFirst)
+      if (message.body_as_Refused()->code() != wire::Code::HelloFirst &&
+          message.body_as_Refused()->code() != wire::Code::SlowReader)
         throw Violation("an agent's message is refused");
       scene_.coverage.met(Met::kHelloFirst);
       if (greeted_ || scene_.agenda.steady() - hello_sent_ > Millis(300)) greet();
@@ -144,6 +147,8 @@ void Agent::kill(Worker& worker, core::WorkerEnd end, const LeaseToken& token) {
 
 void Agent::report(const Worker& worker, core::WorkerEnd end,
                    const std::vector<LeaseNote>& running) {
+  scene_.trace.note("worker down", worker.number(), static_cast<std::uint64_t>(end),
+                    running.size());
   Packet packet = worker_down(worker.number(), end, running);
   reports_.push_back({beats_ + 1, packet});
   if (greeted_) send(std::move(packet));
@@ -163,17 +168,15 @@ void Agent::lose_host() {
   if (!alive_) return;
   scene_.coverage.met(Met::kHostLost);
   alive_ = false;
+  expect_trouble();
   scene_.network.leave(*this, false);
-  for (Worker* worker : living()) {
-    worker->note_host_failure();
-    worker->die();
-  }
+  for (Worker* worker : living()) worker->die();
 }
 
 void Agent::mute(Micros time) {
   scene_.coverage.met(Met::kAgentMute);
   muted_until_ = scene_.agenda.steady() + time;
-  for (Worker* worker : living()) worker->note_host_failure();
+  expect_trouble(time);
 }
 
 bool Agent::settled() const {

@@ -34,7 +34,9 @@ class Agent : public Peer {
   /// The agent is cut off for so long; its workers are not.
   void mute(core::Micros time);
   bool alive() const { return alive_; }
-  bool reachable() const;
+  /// Something happened after which its beats may stay away long enough to count as lost.
+  void expect_trouble(core::Micros extra = core::Micros{0});
+  const core::Steady& trouble_until() const { return trouble_until_; }
   std::vector<Worker*> living() const;
   bool settled() const;
 
@@ -61,6 +63,7 @@ class Agent : public Peer {
   bool killing_ = false;  // a child ends by our own hand
   bool keeps_deadlines_;  // now and then an agent does not
   core::Steady muted_until_{};
+  core::Steady trouble_until_{};
   core::Steady hello_sent_{};
   std::uint64_t beats_ = 0;
   std::uint64_t last_worker_ = 0;

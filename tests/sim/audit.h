@@ -19,6 +19,9 @@ class EngineAudit {
   /// After everything has ended: nothing is left but what is kept of finished jobs.
   std::string check_idle();
 
+  /// Workers that would be given a job now if they had room.
+  std::size_t ready_workers() const;
+
  private:
   std::string check_jobs();
   std::string check_leases();

@@ -84,6 +84,7 @@ void Disk::apply(const core::Batch& batch) {
       ledger_.violated("removes a job as something else", removal.id);
     }
     remember(removal.id);
+    trace_.note("  removed", removal.id.tail());
     jobs_.erase(removal.id);
     if (!again) ledger_.removed(removal.id, agenda_.steady());
   }
@@ -109,6 +110,8 @@ void Disk::write(const core::JobWrite& change, bool again) {
   const core::JobRecord& job = change.job;
   const auto found = jobs_.find(job.id);
   const State here = found == jobs_.end() ? State::kNone : found->second.job.state;
+  trace_.note("  written", job.id.tail(), static_cast<std::uint64_t>(here),
+              static_cast<std::uint64_t>(job.state));
   if (change.stored != here) {
     ledger_.violated("the broker believes that the store has " +
                          std::string(core::name_of(change.stored)) + ", it has " +
@@ -151,7 +154,11 @@ void Disk::write(const core::JobWrite& change, bool again) {
     ++tally.failed_attempts;
     if (!again && job.state == State::kScheduled) coverage_.met(Met::kRetried);
   }
-  if (std::uint32_t{job.raised} + job.timed_out + job.crashed != mine.attempts.size()) {
+  if (!again && !core::is_final(job.state)) ledger_.running_written(job);
+  const auto charged = static_cast<std::uint32_t>(std::count_if(
+      mine.attempts.begin(), mine.attempts.end(),
+      [](const core::Attempt& attempt) { return attempt.outcome != core::Outcome::kCancelled; }));
+  if (std::uint32_t{job.raised} + job.timed_out + job.crashed != charged) {
     ledger_.violated("the failures counted are not the failures kept", job.id);
   }
   if (!core::is_final(job.state)) {

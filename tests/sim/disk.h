@@ -30,8 +30,9 @@ struct DiskJob {
 /// what lies there.
 class Disk {
  public:
-  Disk(const Agenda& agenda, Ledger& ledger, const core::EngineConfig& config, Coverage& coverage)
-      : agenda_(agenda), ledger_(ledger), config_(config), coverage_(coverage) {}
+  Disk(const Agenda& agenda, Ledger& ledger, const core::EngineConfig& config, Trace& trace,
+       Coverage& coverage)
+      : agenda_(agenda), ledger_(ledger), config_(config), trace_(trace), coverage_(coverage) {}
 
   /// The batch with names that live as long as the disk.
   std::shared_ptr<const core::Batch> own(const core::Batch& batch);
@@ -78,6 +79,7 @@ class Disk {
   const Agenda& agenda_;
   Ledger& ledger_;
   const core::EngineConfig& config_;
+  Trace& trace_;
   Coverage& coverage_;
   std::set<std::string, std::less<>> names_;
   std::map<core::JobId, DiskJob> jobs_;

@@ -2,6 +2,7 @@
 #include "sim/ledger.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "core/admission.h"
 
@@ -21,7 +22,9 @@ Buffer result_bytes(const LeaseToken& token, const JobId& job, std::size_t paddi
 }
 
 void Ledger::violated(const std::string& rule, const JobId& id) const {
-  throw Violation(rule + " (job " + core::to_string(id) + ")");
+  char tail[20];
+  std::snprintf(tail, sizeof tail, "%llx", static_cast<unsigned long long>(id.tail()));
+  throw Violation(rule + " (job " + core::to_string(id) + ", in the trace " + tail + ")");
 }
 
 Truth& Ledger::truth(const JobId& id) {
@@ -53,6 +56,8 @@ void Ledger::receipt_sent(const wire::ReceiptHead& head) {
   const auto id = id_of<JobId>(head.id());
   const auto job = id_of<JobId>(head.job());
   Truth& asked = truth(id);
+  trace_.note("  receipt", id.tail(), static_cast<std::uint64_t>(head.code()),
+              static_cast<std::uint64_t>(head.state()));
   if (head.code() != wire::Code::Unspecified) {
     if (head.code() == wire::Code::DuplicateMismatch)
       violated("a mismatch where there is none", id);
@@ -81,6 +86,8 @@ void Ledger::end_told(const JobId& id, State state, const char* by) {
 void Ledger::view_sent(std::uint64_t endpoint, const wire::ResultView& view, ByteSpan payload) {
   const auto id = id_of<JobId>(view.id());
   Truth& known = truth(id);
+  trace_.note("  result", id.tail(), static_cast<std::uint64_t>(view.known()),
+              static_cast<std::uint64_t>(view.state()));
   const auto state = static_cast<State>(view.state());
   switch (view.known()) {
     case wire::Known::Final: {
@@ -107,7 +114,9 @@ void Ledger::view_sent(std::uint64_t endpoint, const wire::ResultView& view, Byt
       break;
     case wire::Known::Gone:
       coverage_.met(Met::kGone);
-      if (endpoint == owner_ && known.stored && !known.removed) violated("a kept job is gone", id);
+      // Its removal may be under way.
+      if (endpoint == owner_ && known.stored && known.end == State::kNone)
+        violated("a living job is gone", id);
       break;
     case wire::Known::Waiting:
     case wire::Known::Running:
@@ -145,11 +154,12 @@ void Ledger::dispatched(std::uint64_t endpoint, const wire::DispatchHead& head, 
   const auto id = id_of<JobId>(head.job());
   const auto token = id_of<LeaseToken>(head.token());
   Truth& known = truth(id);
+  trace_.note("  dispatched", token.tail(), id.tail(), endpoint);
   coverage_.met(Met::kDispatched);
   if (!known.stored) violated("dispatched before the commit that took it in", id);
   if (endpoint == owner_) {
     if (known.end != State::kNone) violated("dispatched after its end", id);
-    for (const LeaseToken& older : known.runs) runs_[older].superseded = true;
+    for (const LeaseToken& older : known.runs) runs_[older].superseded_by = endpoint;
   }
   const auto [entry, fresh] = runs_.try_emplace(token);
   if (!fresh) violated("a lease token was granted twice", id);
@@ -242,10 +252,17 @@ void Ledger::attempt_written(const core::JobRecord& job, const core::Attempt& at
     violated("a budget is exceeded", job.id);
   }
   if (attempt.token.is_zero()) violated("an attempt without a lease", job.id);
+  Run* const known = find_run(attempt.token);
+  const bool presumed =
+      attempt.error_type == "jobwire.HostLost" || attempt.error_type == "jobwire.WorkerLost";
+  if (!known && presumed) {
+    coverage_.met(Met::kHostLossCharged);
+    return;  // granted, but it never left the broker: which nobody can know when a host is lost
+  }
   Run& ended = run(attempt.token);
   if (ended.job != job.id) violated("charged to another job", job.id);
   if (ended.charged) violated("one attempt is charged twice", job.id);
-  if (ended.superseded) violated("an attempt counts although its lease was superseded", job.id);
+  if (superseded(ended)) violated("an attempt counts although its lease was superseded", job.id);
   ended.charged = true;
   switch (attempt.outcome) {
     case Outcome::kCrashed:
@@ -255,14 +272,17 @@ void Ledger::attempt_written(const core::JobRecord& job, const core::Attempt& at
           violated("a crash is charged to a job that was not running", job.id);
       } else {
         coverage_.met(Met::kHostLossCharged);
-        if (!ended.host_failed)
+        if (ended.trouble_until && agenda_.steady() > *ended.trouble_until)
           violated("the loss of a host is charged though the host was not lost", job.id);
       }
       break;
     case Outcome::kTimedOut: {
       const bool by_broker = attempt.error_message.starts_with("ran longer");
       coverage_.met(by_broker ? Met::kTimedOutByBroker : Met::kTimedOutByAgent);
-      if (!ended.started) violated("a timeout is charged to a job that had not begun", job.id);
+      // Of a worker without an agent nobody knows what it has begun.
+      if (!ended.started && attempt.error_message != "ran longer than its timeout")
+        violated("a timeout is charged to a job that had not begun", job.id);
+      if (!ended.started) break;
       // What a beat says is old when it is read: 2 s beyond the network's own delays.
       if (agenda_.steady() - ended.started_at < Millis(ended.timeout_ms))
         violated("a timeout before its time", job.id);
@@ -298,7 +318,7 @@ void Ledger::ended(const core::JobRecord& job) {
       known.winner = LeaseToken::from_bytes(job.result.data());
       Run& winner = run(known.winner);
       if (winner.job != job.id) violated("a result of another job", job.id);
-      if (winner.superseded || winner.charged)
+      if (superseded(winner) || winner.charged)
         violated("a result counts although its lease was over", job.id);
       if (winner.reported != Outcome::kSucceeded)
         violated("a success that its worker did not report", job.id);
@@ -337,6 +357,15 @@ void Ledger::ended(const core::JobRecord& job) {
     case State::kQueued:
     case State::kRunning:
       break;
+  }
+}
+
+void Ledger::running_written(const core::JobRecord& job) {
+  // After a restart only the store can tell which of two leases was the later; a job that waits
+  // again has none.
+  for (const LeaseToken& token : truth(job.id).runs) {
+    if (token == job.token) break;
+    runs_[token].outdated = job.state == State::kRunning;
   }
 }
 

@@ -25,10 +25,13 @@ struct Run {
   std::uint64_t endpoint = 0;  // the broker that granted it
   std::uint32_t timeout_ms = 0;
   std::uint16_t attempt = 0;
-  bool superseded = false;    // a broker that owned the shard has dispatched the job again since
+  std::uint64_t superseded_by =
+      0;                      // the last broker that dispatched the job again under another token
+  bool outdated = false;      // the store shows a later one running
   bool started = false;       // a handler has begun
   bool died_running = false;  // its process ended while it ran
-  bool host_failed = false;  // its host or its own connection was away long enough to count as lost
+  /// Until when its host may count as lost; null when its worker has no agent.
+  const core::Steady* trouble_until = nullptr;
   bool charged = false;
   core::Steady started_at{};
   core::Outcome reported = core::Outcome::kNone;  // what its worker says of it
@@ -89,6 +92,7 @@ class Ledger {
   void inserted(const core::JobRecord& job, core::Wall now);
   void attempt_written(const core::JobRecord& job, const core::Attempt& attempt);
   void ended(const core::JobRecord& job);
+  void running_written(const core::JobRecord& job);
   void removed(const core::JobId& id, core::Steady now);
 
   /// Batches that took effect belong to the shard's owner from here on.
@@ -100,6 +104,7 @@ class Ledger {
   [[noreturn]] void violated(const std::string& rule, const core::JobId& id) const;
 
  private:
+  bool superseded(const Run& run) const { return run.outdated || run.superseded_by == owner_; }
   const core::RetryPolicy& policy_of(const core::JobRecord& job) const;
 
   const Agenda& agenda_;

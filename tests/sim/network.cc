@@ -65,6 +65,7 @@ ports::Sent Network::send_down(Endpoint& endpoint, ports::PeerId to, ByteSpan en
   const LinkPtr link = found->second;
   if (!link->peer) {
     coverage_.met(Met::kHalfOpen);
+    watcher_->sent(endpoint.number(), *wire::GetMessage(envelope.data()), blob);
     return ports::Sent::kYes;
   }
   if (link->unread >= pipe_messages_) {
@@ -77,7 +78,7 @@ ports::Sent Network::send_down(Endpoint& endpoint, ports::PeerId to, ByteSpan en
   const wire::Message& message = *wire::GetMessage(packet->envelope.data());
   trace_.note(wire::EnumNameBody(message.body_type()), link->route, packet->envelope.size(),
               packet->blob.size());
-  watcher_->sent(endpoint.number(), *link->peer, message, packet->blob);
+  watcher_->sent(endpoint.number(), message, packet->blob);
   link->down_free = std::max(link->down_free, agenda_.steady() + latency());
   agenda_.at(link->down_free, [this, link, packet] { deliver_down(link, packet); });
   return ports::Sent::kYes;

@@ -46,8 +46,7 @@ class Endpoint;
 class SendWatcher {
  public:
   virtual ~SendWatcher() = default;
-  virtual void sent(std::uint64_t endpoint, const Peer& peer, const wire::Message& message,
-                    ByteSpan blob) = 0;
+  virtual void sent(std::uint64_t endpoint, const wire::Message& message, ByteSpan blob) = 0;
   /// Before a broker's send; may end the broker by an exception.
   virtual void before_send() = 0;
 };

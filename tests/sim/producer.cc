@@ -245,7 +245,8 @@ void Producer::receive(const wire::Message& message, ByteSpan) {
       submit_waiting(true);
       break;
     case wire::Body::Refused:
-      if (message.body_as_Refused()->code() == wire::Code::HelloFirst) {
+      if (message.body_as_Refused()->code() == wire::Code::HelloFirst ||
+          message.body_as_Refused()->code() == wire::Code::SlowReader) {
         scene_.coverage.met(Met::kHelloFirst);
         if (greeted_ || scene_.agenda.steady() - hello_sent_ > Millis(300)) greet();
       }

@@ -99,16 +99,13 @@ bool Worker::runs(const LeaseToken& token) const {
   });
 }
 
-void Worker::note_host_failure() {
-  for (const Held& held : held_) scene_.ledger.run(held.token).host_failed = true;
-}
-
 bool Worker::settled() const {
   return !alive_ || wedged_ ||
          std::none_of(held_.begin(), held_.end(), [](const Held& held) { return !held.revoked; });
 }
 
 void Worker::say_ready() {
+  scene_.trace.note("says ready", number_, held_.size(), route);
   std::vector<LeaseNote> held;
   for (const Held& lease : held_) {
     if (lease.revoked) continue;
@@ -194,11 +191,9 @@ void Worker::take(const wire::Dispatch& dispatch, ByteSpan) {
     held.attempt = head->attempt();
     held.timeout_ms = head->timeout_ms();
     held_.push_back(std::move(held));
-    if (!agent_)
-      scene_.ledger.run(token).host_failed = true;  // nobody can tell its loss from its silence
+    if (agent_) scene_.ledger.run(token).trouble_until = &agent_->trouble_until();
   }
   if (count_held() > credit_) throw Violation("a worker holds more than its credit");
-  if (agent_ && !agent_->reachable()) note_host_failure();
   if (stopping_) {
     hand_back_waiting({});
   } else {
@@ -319,6 +314,7 @@ void Worker::flush() {
     notes.push_back(held.result);
   }
   if (notes.empty()) return;
+  scene_.trace.note("sends results", number_, sequence_ + 1, route);
   ++sequence_;
   send(results(sequence_, notes));
   if (dice_.chance(0.02)) {

@@ -44,8 +44,6 @@ class Worker : public Peer {
   /// The agent's flag: end this run if it is running, do not begin it if it is not.
   void ask_to_cancel(const core::LeaseToken& token);
   bool runs(const core::LeaseToken& token) const;
-  /// Marks all leases: their loss may be taken for the host's.
-  void note_host_failure();
   bool settled() const;
 
  private:

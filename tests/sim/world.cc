@@ -37,7 +37,7 @@ World::World(std::uint64_t seed, bool thorough, bool loud)
       plan_(draw_plan(seed, thorough)),
       trace_(agenda_, loud),
       ledger_(agenda_, plan_.broker.engine, trace_, coverage_),
-      disk_(agenda_, ledger_, plan_.broker.engine, coverage_),
+      disk_(agenda_, ledger_, plan_.broker.engine, trace_, coverage_),
       log_(trace_),
       network_(agenda_, dice_.fork(), plan_, trace_, coverage_),
       scene_{agenda_, network_, ledger_, plan_, trace_, coverage_} {
@@ -149,6 +149,7 @@ void World::start_broker() {
     return;
   }
   ledger_.set_owner(incarnations_);
+  for (Agent* agent : agents()) agent->expect_trouble();
   for (const auto& [id, job] : disk_.jobs()) {
     if (next->broker.engine().state_of(id).has_value()) continue;
     ledger_.violated("recovery did not find a stored job", id);
@@ -196,6 +197,7 @@ void World::audit(runtime::Broker& broker) {
 
 bool World::all_settled() const {
   if (!broker_ || zombie_ || broker_->broker.engine().counts().jobs != 0) return false;
+  if (ready_workers() != workers().size()) return false;
   if (!std::all_of(producers_.begin(), producers_.end(),
                    [](const auto& p) { return p->settled(); }))
     return false;
@@ -205,6 +207,10 @@ bool World::all_settled() const {
                      [](const auto& w) { return w->settled(); });
 }
 
+std::size_t World::ready_workers() const {
+  return core::EngineAudit(const_cast<core::Engine&>(broker_->broker.engine())).ready_workers();
+}
+
 std::string World::why_not_settled() const {
   std::string text;
   if (!broker_) text += " no broker;";
@@ -212,7 +218,8 @@ std::string World::why_not_settled() const {
     const auto counts = broker_->broker.engine().counts();
     text += " " + std::to_string(counts.jobs) + " jobs, " + std::to_string(counts.leases) +
             " leases, " + std::to_string(counts.unstored_jobs) + " unstored, " +
-            std::to_string(counts.workers) + " workers;";
+            std::to_string(ready_workers()) + " of " + std::to_string(workers().size()) +
+            " workers ready;";
   }
   for (const auto& producer : producers_) text += producer->unsettled();
   for (const auto& agent : agents_)
@@ -232,6 +239,8 @@ void World::settle_end() {
   const auto counts = broker_->broker.engine().counts();
   if (counts.leases != 0 || counts.unstored_jobs != 0 || counts.resident_bytes != 0)
     throw Violation("something is left when all has ended");
+  // What ended under a clock that was ahead is kept until that time comes.
+  if (ledger_.wall_was_stepped) agenda_.step_wall(Millis(36'000'000));
   // Nobody asks any more; everything is kept for its time, then goes.
   const auto& engine = plan_.broker.engine;
   const core::Steady limit =
@@ -283,7 +292,7 @@ void World::keep_lone_workers() {
   if (plan_.lone_workers > 0) agenda_.after(Millis(400), [this] { keep_lone_workers(); });
 }
 
-void World::sent(std::uint64_t endpoint, const Peer&, const wire::Message& message, ByteSpan blob) {
+void World::sent(std::uint64_t endpoint, const wire::Message& message, ByteSpan blob) {
   switch (message.body_type()) {
     case wire::Body::Receipts:
       for (const wire::ReceiptHead* head : *message.body_as_Receipts()->heads())

@@ -72,14 +72,14 @@ class World : private SendWatcher {
   void keep_lone_workers();
   void become_calm();
   bool all_settled() const;
+  std::size_t ready_workers() const;
   std::string why_not_settled() const;
   void check_nothing_left();
   std::vector<Worker*> workers() const;
   std::vector<Agent*> agents() const;
   Peer* some_peer();
 
-  void sent(std::uint64_t endpoint, const Peer& peer, const wire::Message& message,
-            ByteSpan blob) override;
+  void sent(std::uint64_t endpoint, const wire::Message& message, ByteSpan blob) override;
   void before_send() override { assassin_.pass(Moment::kBetweenSends); }
 
   Dice dice_;

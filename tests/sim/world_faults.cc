@@ -42,6 +42,8 @@ void World::fault() {
   while (which + 1 < std::size(weights) && left >= weights[which]) left -= weights[which++];
   if (weights[which] == 0) return;
   trace_.note("fault", which);
+  // Any of them may keep beats away, for as long as it lasts.
+  for (Agent* agent : agents()) agent->expect_trouble(Millis(4'000));
   const auto living = workers();
   const auto hosts = agents();
   switch (which) {
@@ -188,8 +190,8 @@ void World::become_calm() {
     for (Worker* worker : agent->living()) worker->end_if_wedged();
   }
   for (const auto& worker : lone_workers_) worker->end_if_wedged();
-  if (agents().empty())
-    agents_.push_back(std::make_unique<Agent>(scene_, dice_.fork(), 99, plan_.workers_each));
+  // These serve everything.
+  agents_.push_back(std::make_unique<Agent>(scene_, dice_.fork(), 99, plan_.workers_each));
 }
 
 }  // namespace jobwire::sim

@@ -30,6 +30,9 @@ std::optional<Objection> examine_retry(const RetryPolicy& retry) {
   if (retry.cap.count() < 0 || retry.cap.count() > kMaxSpan) return invalid("retry.cap_ms", "0 to 366 days");
   if (!(retry.factor >= 1.0F && retry.factor <= 100.0F)) return invalid("retry.factor", "1 to 100");
   if (retry.listed.size() > kMaxListedDelays) return invalid("retry.listed_ms", "at most 100 delays");
+  for (const Millis delay : retry.listed) {
+    if (delay.count() < 0 || delay.count() > kMaxSpan) return invalid("retry.listed_ms", "0 to 366 days each");
+  }
   if (retry.backoff == BackoffKind::kListed && retry.listed.empty()) {
     return invalid("retry.listed_ms", "a listed backoff needs its delays");
   }

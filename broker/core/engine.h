@@ -107,6 +107,7 @@ class Engine {
     bool inserted;
     SessionId ack_session;
     std::uint64_t ack_sequence;
+    std::uint64_t report_bytes;
   };
 
   // engine_intake.cc
@@ -120,6 +121,8 @@ class Engine {
   std::optional<Code> full(const Session& session, std::string_view queue, std::uint64_t bytes) const;
   void watch(Job& job, SessionId session);
   void cancel(SessionId session, std::uint64_t request, JobIx ix, Now now, Effects& out);
+  /// Requires: it is leased.
+  void ask_to_stop(const Job& job, Effects& out);
   /// The state that peers may see: an end that is not stored yet is not an end, since a crash could undo it.
   static State shown(const Job& job);
   ResultOut view(const Job& job) const;
@@ -156,7 +159,7 @@ class Engine {
   void on(const HostBeat& event, Now now, Effects& out);
   void on(const WorkerDown& event, Now now, Effects& out);
   void reconcile(WorkerIx worker, std::span<const HeldLease> held, Now now, Effects& out);
-  bool adopt(WorkerIx worker, const HeldLease& held, Now now);
+  bool adopt(WorkerIx worker, const HeldLease& held, Now now, Effects& out);
   void retire_worker(WorkerIx worker, std::span<const LeaseToken> running, const Failed& failure, Now now, Effects& out);
   void lose_host(const HostId& id, Now now, std::string_view why, Effects& out);
   void check_silence(Now now, Effects& out);
@@ -191,6 +194,8 @@ class Engine {
   void announce_end(Job& job, Effects& out) const;
   /// Whoever waits for a job that the store refused, and is not told by a receipt.
   void tell_unknown(const Job& job, SessionId watcher, Effects& out) const;
+  /// Forgets a job that was never stored, and refuses it to whoever asked for it. Requires: it is not in dirty_.
+  void turn_away(JobIx ix, Code code, Effects& out);
   void forget(JobIx ix);
   void receipt(SessionId session, const Job& job, bool duplicate, Effects& out) const;
   void note_stored(Job& job, Effects& out);
@@ -242,9 +247,11 @@ class Engine {
 
   std::uint64_t unstored_jobs_ = 0;  // taken in, not yet committed
   std::uint64_t unstored_bytes_ = 0;
+  std::uint64_t unstored_report_bytes_ = 0;  // of results and errors
   std::uint64_t resident_bytes_ = 0;
   std::uint64_t stale_results_ = 0;
   bool store_away_ = false;
+  Steady store_full_until_{};
   bool shutting_down_ = false;
 
   std::optional<Steady> adopting_until_;

@@ -91,6 +91,7 @@ void Engine::succeed(JobIx ix, const ResultReport& report, Now now) {
   ++job.attempts;
   make_resident(job, false);
   job.payload = Bytes::copy_of(report.payload);
+  unstored_report_bytes_ += report.payload.size();
   job.result_encoding = report.encoding;
   job.run_us = static_cast<std::uint32_t>(
       std::min<Micros::rep>(report.run.count(), std::numeric_limits<std::uint32_t>::max()));
@@ -115,11 +116,11 @@ void Engine::fail(JobIx ix, const Failed& failed, Now now) {
   attempt.outcome = failed.outcome;
   attempt.run = failed.run;
   if (!failed.error.empty()) attempt.error = Bytes::copy_of(failed.error);
+  unstored_report_bytes_ += failed.error.size();
   attempt.error_type = failed.error_type;
   attempt.error_message = failed.error_message;
   drop_lease(job);
-  job.extra = job.extra ? std::move(job.extra) : std::make_unique<JobExtra>();
-  job.extra->last_failure = std::make_shared<const Attempt>(attempt);
+  job.more().last_failure = std::make_shared<const Attempt>(attempt);
   job.extra->unstored_attempts.push_back(std::move(attempt));
 
   if (failed.outcome == Outcome::kTimedOut) {
@@ -138,6 +139,7 @@ void Engine::fail(JobIx ix, const Failed& failed, Now now) {
   if (verdict.retry) {
     job.state = *next_state(job.state, Move::kRetry);
     job.due = now.wall + verdict.delay;
+    ++job.timer_stamp;  // a due time from before its adoption means nothing any more
     mark_dirty(ix);
   } else {
     job.reason = verdict.reason;

@@ -49,7 +49,11 @@ void Engine::fire_timers(Now now) {
 }
 
 void Engine::dispatch(Now now, Effects& out) {
-  if (adopting_until_) return;
+  if (adopting_until_ || shutting_down_) return;
+  // While the store does not take what workers report, no more of it is asked for.
+  if (unstored_report_bytes_ >= config_.max_unstored_bytes || dirty_.size() >= unstored_jobs_ + config_.max_unstored_jobs) {
+    return;
+  }
   std::vector<GroupIx> hot;
   hot.swap(lanes_.hot());
   for (const GroupIx ix : hot) {

@@ -201,7 +201,7 @@ void Engine::reconcile(WorkerIx ix, std::span<const HeldLease> held, Now now, Ef
         kept.insert(claim.token);
         continue;
       }
-      if (adopt(ix, claim, now)) {
+      if (adopt(ix, claim, now, out)) {
         kept.insert(claim.token);
         continue;
       }
@@ -215,7 +215,7 @@ void Engine::reconcile(WorkerIx ix, std::span<const HeldLease> held, Now now, Ef
   for (const JobIx job : missing) give_back(job, now);
 }
 
-bool Engine::adopt(WorkerIx worker, const HeldLease& held, Now now) {
+bool Engine::adopt(WorkerIx worker, const HeldLease& held, Now now, Effects& out) {
   const JobIx ix = jobs_.find(held.job);
   if (ix == kNoJob) return false;
   const Job& job = jobs_[ix];
@@ -230,8 +230,10 @@ bool Engine::adopt(WorkerIx worker, const HeldLease& held, Now now) {
   const LeaseIx lease = bind(ix, worker, held.token, Move::kAdopt, now);
   if (held.started.time_since_epoch().count() != 0) {
     jobs_[ix].started = held.started;
-    fleet_[lease].started = now.steady - std::max(Millis{0}, now.wall - held.started);
+    // Not from its start: that is another machine's time of day, and clocks differ and jump.
+    fleet_[lease].started = now.steady;
   }
+  if (jobs_[ix].cancelling) ask_to_stop(jobs_[ix], out);
   return true;
 }
 
@@ -262,7 +264,7 @@ void Engine::on(const HostBeat& event, Now now, Effects& out) {
         fleet_[worker].label = host.name + "/" + std::to_string(static_cast<std::uint64_t>(running.worker));
         fleet_[worker].disconnected_at = now.steady;
       }
-      adopt(worker, running, now);
+      adopt(worker, running, now, out);
     }
     const LeaseIx lease_ix = jobs_[ix].lease;
     if (lease_ix == kNoLease || fleet_[lease_ix].token != running.token) continue;
@@ -311,7 +313,7 @@ void Engine::on(const WorkerDown& event, Now now, Effects& out) {
   for (const HeldLease& lease : event.running) {
     const JobIx job = jobs_.find(lease.job);
     if (job == kNoJob) continue;
-    if (jobs_[job].adoptable) adopt(ix, lease, now);
+    if (jobs_[job].adoptable) adopt(ix, lease, now, out);
     running.push_back(lease.token);
     of += " running " + std::string(lanes_.name(lanes_.type_of(jobs_[job]))) + " " + to_string(lease.job);
   }
@@ -402,6 +404,7 @@ void Engine::lose_host(const HostId& id, Now now, std::string_view why, Effects&
   }
   note_host(id, found->second, true, now);
   fleet_.hosts().erase(found);
+  awaited_hosts_.erase(id);
 }
 
 void Engine::note_host(const HostId& id, Host& host, bool left, Now now) {

@@ -102,6 +102,10 @@ void Engine::submit(SessionId id, Session& session, const Submission& job, Now n
     refuse(id, job, Code::kShuttingDown, "", "the broker is stopping", kRetryLater, out);
     return;
   }
+  if (now.steady < store_full_until_) {
+    refuse(id, job, Code::kStoreFull, "", "the store has no room", kRetryLater, out);
+    return;
+  }
 
   const bool dedups = job.options && !job.options->dedup_key.empty();
   if (dedups) {
@@ -305,7 +309,11 @@ void Engine::cancel(SessionId session, std::uint64_t request, JobIx ix, Now now,
   }
   if (job.cancelling) return;
   job.cancelling = true;
-  if (job.lease == kNoLease) return;  // its worker has not come back: the end of the adoption window decides
+  // A worker that has not come back since a restart is asked when it is; else the end of the adoption window decides.
+  if (job.lease != kNoLease) ask_to_stop(job, out);
+}
+
+void Engine::ask_to_stop(const Job& job, Effects& out) {
   const Lease& lease = fleet_[job.lease];
   const Worker& worker = fleet_[lease.worker];
   // The worker gives it back if it has not begun; the agent stops it if it has.

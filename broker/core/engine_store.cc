@@ -11,10 +11,18 @@ namespace {
 /// A record's size in a batch without its payload or result; only bounds are made of it.
 constexpr std::uint64_t kRecordBytes = 300;
 constexpr Millis kRetryRejected{200};
+constexpr Millis kFullFor{1'000};
+
+/// What workers reported: results and errors.
+std::uint64_t report_bytes_of(const JobWrite& write) {
+  std::uint64_t bytes = write.job.result.size();
+  for (const Attempt& attempt : write.attempts) bytes += attempt.error.size();
+  return bytes;
+}
 
 std::uint64_t bytes_of(const JobWrite& write) {
-  std::uint64_t bytes = kRecordBytes + write.job.payload.size() + write.job.result.size();
-  for (const Attempt& attempt : write.attempts) bytes += attempt.error.size() + attempt.error_message.size();
+  std::uint64_t bytes = kRecordBytes + write.job.payload.size() + report_bytes_of(write);
+  for (const Attempt& attempt : write.attempts) bytes += attempt.error_message.size();
   return bytes;
 }
 
@@ -141,12 +149,13 @@ const Batch& Engine::stage(Now now) {
     const bool nothing_new = job.stored == job.state && job.state != State::kRunning &&
                              (!job.extra || job.extra->unstored_attempts.empty());
     if (nothing_new) continue;
-    staged_.push_back({ix, job.state, job.stored == State::kNone, job.ack_session, job.ack_sequence});
+    staged_.push_back({ix, job.state, job.stored == State::kNone, job.ack_session, job.ack_sequence, 0});
     job.ack_session = SessionId{};
     job.staged = true;
     batch_.jobs.emplace_back();
     write_of(ix, batch_.jobs.back());
     count(batch_.jobs.back(), delta(lanes_.queue_of(job)));
+    staged_.back().report_bytes = report_bytes_of(batch_.jobs.back());
     bytes += bytes_of(batch_.jobs.back());
   }
   std::vector<FinishedJobs::Removal> removals;
@@ -267,6 +276,7 @@ void Engine::stored(const Staged& staged, Now now, Effects& out) {
   Job& job = jobs_[staged.job];
   job.staged = false;
   job.stored = staged.state;
+  unstored_report_bytes_ -= staged.report_bytes;
   if (staged.inserted) note_stored(job, out);
   // Beyond the budget the payloads of jobs that wait stay in the store, and are read again shortly before they are needed.
   const bool waits = staged.inserted || job.state == State::kScheduled;
@@ -297,6 +307,7 @@ void Engine::on(const BatchCommitted& event, Now now, Effects& out) {
   std::vector<Staged> staged;
   staged.swap(staged_);
   for (const Staged& write : staged) stored(write, now, out);
+  for (const JobRemoval& removal : batch_.removals) finished_.gone(removal.id, now.wall);
   staged_.swap(staged);
   staged_.clear();
   acknowledge(out);
@@ -316,51 +327,67 @@ void Engine::tell_unknown(const Job& job, SessionId watcher, Effects& out) const
   out.results.push_back(std::move(answer));
 }
 
+void Engine::turn_away(JobIx ix, Code code, Effects& out) {
+  const Job& job = jobs_[ix];
+  ReceiptOut refusal;
+  refusal.id = refusal.job = job.id;
+  refusal.code = code;
+  refusal.retry_after = kFullFor;
+  refusal.message = "the store did not take it";
+  const auto session = sessions_.find(job.submitter);
+  if (session != sessions_.end()) {
+    --session->second.unreceipted;
+    session->second.unreceipted_bytes -= job.payload_size;
+    refusal.session = job.submitter;
+    out.receipts.push_back(refusal);
+  }
+  tell_unknown(job, job.watcher, out);
+  if (job.extra) {
+    for (const SessionId waiter : job.extra->receipt_waiters) {
+      refusal.session = waiter;
+      out.receipts.push_back(refusal);
+    }
+    for (const SessionId watcher : job.extra->watchers) tell_unknown(job, watcher, out);
+    for (const CancelWaiter& waiter : job.extra->cancel_waiters) {
+      out.cancel_replies.push_back({waiter.session, waiter.request, job.id, Code::kUnknownJob, State::kNone});
+    }
+    if (job.extra->options) {
+      const auto held = dedups_.find(job.extra->options->dedup_key);
+      if (held != dedups_.end() && held->second.job == job.id) dedups_.erase(held);
+    }
+  }
+  --unstored_jobs_;
+  unstored_bytes_ -= job.payload_size;
+  forget(ix);
+}
+
 void Engine::on(const BatchRejected& event, Now now, Effects& out) {
   assert(batch_under_way_ && event.sequence == batch_.sequence);
   batch_under_way_ = false;
   retry_batch_at_ = now.steady + kRetryRejected;
+  if (event.code == Code::kStoreFull) {
+    // Whatever makes room must not be turned down together with new jobs: none come into a batch for a while.
+    store_full_until_ = now.steady + kFullFor;
+    const auto first_new = std::stable_partition(dirty_.begin(), dirty_.end(), [&](JobIx ix) {
+      return jobs_[ix].stored != State::kNone || jobs_[ix].staged;
+    });
+    const std::vector<JobIx> fresh(first_new, dirty_.end());
+    dirty_.erase(first_new, dirty_.end());
+    for (const JobIx ix : fresh) turn_away(ix, event.code, out);
+  }
   for (std::size_t i = 0; i < staged_.size(); ++i) {
     const Staged& write = staged_[i];
     Job& job = jobs_[write.job];
     job.staged = false;
     if (write.inserted) {
-      // Never taken in: the job does not exist.
-      ReceiptOut refusal;
-      refusal.id = refusal.job = job.id;
-      refusal.code = event.code;
-      refusal.retry_after = Millis(1'000);
-      refusal.message = "the store did not take it";
-      const auto session = sessions_.find(job.submitter);
-      if (session != sessions_.end()) {
-        --session->second.unreceipted;
-        session->second.unreceipted_bytes -= job.payload_size;
-        refusal.session = job.submitter;
-        out.receipts.push_back(refusal);
-      }
-      tell_unknown(job, job.watcher, out);
-      if (job.extra) {
-        for (const SessionId waiter : job.extra->receipt_waiters) {
-          refusal.session = waiter;
-          out.receipts.push_back(refusal);
-        }
-        for (const SessionId watcher : job.extra->watchers) tell_unknown(job, watcher, out);
-        for (const CancelWaiter& waiter : job.extra->cancel_waiters) {
-          out.cancel_replies.push_back({waiter.session, waiter.request, job.id, Code::kUnknownJob, State::kNone});
-        }
-        if (job.extra->options) {
-          const auto held = dedups_.find(job.extra->options->dedup_key);
-          if (held != dedups_.end() && held->second.job == job.id) dedups_.erase(held);
-        }
-      }
-      --unstored_jobs_;
-      unstored_bytes_ -= job.payload_size;
       if (job.dirty) std::erase(dirty_, write.job);
-      forget(write.job);
+      turn_away(write.job, event.code, out);
       continue;
     }
-    job.ack_session = write.ack_session;
-    job.ack_sequence = static_cast<std::uint32_t>(write.ack_sequence);
+    if (write.ack_session != SessionId{}) {
+      job.ack_session = write.ack_session;
+      job.ack_sequence = static_cast<std::uint32_t>(write.ack_sequence);
+    }
     if (!batch_.jobs[i].attempts.empty()) {
       std::vector<Attempt>& again = job.more().unstored_attempts;
       again.insert(again.begin(), std::make_move_iterator(batch_.jobs[i].attempts.begin()),
@@ -371,12 +398,16 @@ void Engine::on(const BatchRejected& event, Now now, Effects& out) {
   staged_.clear();
   // What was to go, goes later. What was refused is counted when it is written.
   for (const JobRemoval& removal : batch_.removals) {
-    finished_.add(removal.id, lanes_.queue(removal.queue), removal.state, Wall{}, Millis{0}, 0);
+    finished_.put_back({removal.id, lanes_.queue(removal.queue), removal.state});
   }
   for (const QueueDelta& lost : batch_.queues) {
     if (lost.stale_results > 0) delta(lanes_.queue(lost.queue)).stale_results += lost.stale_results;
   }
   // Before those that were noted meanwhile: the last word counts.
+  std::erase_if(batch_.hosts, [&](const HostWrite& older) {
+    return std::any_of(host_writes_.begin(), host_writes_.end(),
+                       [&](const HostWrite& newer) { return newer.id == older.id; });
+  });
   host_writes_.insert(host_writes_.begin(), std::make_move_iterator(batch_.hosts.begin()),
                       std::make_move_iterator(batch_.hosts.end()));
   stale_notes_.insert(stale_notes_.end(), batch_.stale_notes.begin(), batch_.stale_notes.end());

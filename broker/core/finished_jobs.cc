@@ -39,7 +39,7 @@ void FinishedJobs::refresh(const ShelfKey& key, const Shelf& shelf, std::optiona
 
 void FinishedJobs::add(const JobId& id, QueueIx queue, State state, Wall finished, Millis ttl, std::uint32_t bytes) {
   if (!by_id_.emplace(id, Entry{queue, state}).second) return;
-  const ShelfKey key{raw(queue), state == State::kDead};
+  const ShelfKey key = key_of(queue, state);
   Shelf& shelf = shelves_[key];
   const auto old_front = shelf.front();
   const Millis age = key.second ? dead_.age : ended_.age;
@@ -77,13 +77,24 @@ void FinishedJobs::collect(Wall now, std::size_t limit, std::vector<Removal>& ou
     }
     shelf.bytes -= kept.bytes;
     refresh(key, shelf, old_front);
-    const auto entry = by_id_.find(kept.id);
-    out.push_back({kept.id, entry->second.queue, entry->second.state});
-    by_id_.erase(entry);
-    // An id from a producer whose clock is ahead must not make the future "gone".
-    gone_before_ = std::max(gone_before_, std::min(made_at(kept.id) + Millis(1), now));
+    const Entry& entry = by_id_.at(kept.id);
+    out.push_back({kept.id, entry.queue, entry.state});
     --limit;
   }
+}
+
+void FinishedJobs::gone(const JobId& id, Wall now) {
+  by_id_.erase(id);
+  // An id from a producer whose clock is ahead must not make the future "gone".
+  gone_before_ = std::max(gone_before_, std::min(made_at(id) + Millis(1), now));
+}
+
+void FinishedJobs::put_back(const Removal& removal) {
+  const ShelfKey key = key_of(removal.queue, removal.state);
+  Shelf& shelf = shelves_[key];
+  const auto old_front = shelf.front();
+  shelf.own_ttl.emplace(Wall{}, Kept{removal.id, 0});
+  refresh(key, shelf, old_front);
 }
 
 }  // namespace jobwire::core

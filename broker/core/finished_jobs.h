@@ -45,8 +45,11 @@ class FinishedJobs {
     QueueIx queue{};
     State state = State::kNone;
   };
-  /// Takes out at most `limit` jobs that are too old or too many, oldest first.
+  /// Takes off their shelves at most `limit` jobs that are too old or too many, oldest first. They are known until gone()
+  /// says that the store no longer has them; put_back() says that it still does, and they come again first.
   void collect(Wall now, std::size_t limit, std::vector<Removal>& out);
+  void gone(const JobId& id, Wall now);
+  void put_back(const Removal& removal);
 
   /// When the oldest has to go, or now if there are too many.
   bool has_work(Wall now) const { return !over_.empty() || (!fronts_.empty() && fronts_.begin()->first <= now); }
@@ -69,6 +72,7 @@ class FinishedJobs {
     std::optional<Wall> front() const;
   };
   using ShelfKey = std::pair<std::uint32_t, bool>;  // queue, dead
+  static ShelfKey key_of(QueueIx queue, State state) { return {raw(queue), state == State::kDead}; }
 
   void refresh(const ShelfKey& key, const Shelf& shelf, std::optional<Wall> old_front);
 

@@ -406,7 +406,7 @@ TEST_F(EngineDedupTest, StoreRefusalFreesTheKey) {
   const SessionId p = producer();
   submit(p, keyed(1));
   stage();
-  rejected(Code::kStoreFull);
+  rejected(Code::kStoreUnavailable);
   EXPECT_EQ(count_all(submit(p, keyed(2))), 0U);
 }
 

@@ -3,17 +3,26 @@
 set(sdk_tests ${CMAKE_CURRENT_LIST_DIR}/unit/producer_sdk)
 set(sdk_root ${CMAKE_CURRENT_LIST_DIR}/../producer_sdk)
 
-if(JOBWIRE_BUILD_TESTS)
-  add_library(jobwire_scripted_broker STATIC ${sdk_tests}/scripted_broker.cc)
-  target_include_directories(jobwire_scripted_broker PUBLIC ${sdk_tests})
-  target_link_libraries(jobwire_scripted_broker
-    PUBLIC jobwire::client jobwire_schemas PRIVATE GTest::gtest PkgConfig::jobwire_libzmq jobwire_flags)
+add_library(jobwire_scripted_broker STATIC ${sdk_tests}/scripted_broker.cc)
+target_include_directories(jobwire_scripted_broker PUBLIC ${sdk_tests})
+target_link_libraries(jobwire_scripted_broker
+  PUBLIC jobwire::client jobwire_schemas PRIVATE GTest::gtest PkgConfig::jobwire_libzmq jobwire_flags)
 
+if(JOBWIRE_BUILD_BENCH)
+  add_executable(bench_sdk ${sdk_tests}/bench_sdk.cc)
+  target_link_libraries(bench_sdk PRIVATE jobwire_scripted_broker GTest::gtest jobwire_flags)
+endif()
+
+if(JOBWIRE_BUILD_TESTS)
   jobwire_test(producer_sdk_client_test RING unit TIMEOUT 180
     SOURCES ${sdk_tests}/client_test.cc LIBS jobwire_scripted_broker)
   jobwire_test(producer_sdk_plain_caller_test RING unit
     SOURCES ${sdk_tests}/plain_caller_test.cc ${sdk_tests}/plain_caller.cc LIBS jobwire_scripted_broker)
   set_source_files_properties(${sdk_tests}/plain_caller.cc PROPERTIES COMPILE_OPTIONS "-fno-exceptions;-fno-rtti")
+
+  jobwire_test(producer_sdk_readme_test RING unit SOURCES ${sdk_tests}/readme_test.cc LIBS jobwire_scripted_broker)
+  get_filename_component(source_root ${CMAKE_CURRENT_LIST_DIR} DIRECTORY)
+  target_compile_definitions(producer_sdk_readme_test PRIVATE JOBWIRE_SOURCE_DIR="${source_root}")
 
   # Tests of what is hidden in the library see its sources.
   if(NOT BUILD_SHARED_LIBS)

@@ -376,7 +376,7 @@ TEST(ClientTest, ABrokerThatRestartsGetsEverythingUnreceiptedAgainWithTheSameIds
   const ClientStats stats = client.stats();
   EXPECT_EQ(stats.receipted, 500U);
   EXPECT_EQ(stats.resent, 500U);
-  EXPECT_EQ(stats.sessions, 2U) << broker.hellos();
+  EXPECT_GE(stats.sessions, 2U);
   EXPECT_EQ(stats.brokers, 2U);
   EXPECT_EQ(stats.pending, 0U);
 }

@@ -51,7 +51,11 @@ class Process:
     """One child in a session of its own, with its output in a file."""
 
     def __init__(
-        self, name: str, command: Iterable[str | Path], folder: Path, env: dict[str, str] | None = None
+        self,
+        name: str,
+        command: Iterable[str | Path],
+        folder: Path,
+        env: dict[str, str] | None = None,
     ) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
@@ -86,7 +90,9 @@ class Process:
                 self.popen.wait(timeout)
             except subprocess.TimeoutExpired:
                 self.kill()
-                raise TimeoutError(f"{self.name} did not end within {timeout:g} s\n{self.tail()}") from None
+                raise TimeoutError(
+                    f"{self.name} did not end within {timeout:g} s\n{self.tail()}"
+                ) from None
         return self.popen.returncode
 
     def tail(self, lines: int = 40) -> str:
@@ -126,9 +132,16 @@ class Rig:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
-        processes = [*self.hosts, *([self.broker] if self.broker else []), *([self.redis] if self.redis else [])]
+        processes = [
+            *self.hosts,
+            *([self.broker] if self.broker else []),
+            *([self.redis] if self.redis else []),
+        ]
         late = []
         for process in processes:
             try:
@@ -162,7 +175,11 @@ class Rig:
         ready = self.folder / "ready.json"
         ready.unlink(missing_ok=True)
         self._starts += 1
-        where = ["--redis", self.redis_url] if self.redis_url else ["--data-dir", self.data, "--aof", self.aof]
+        where = (
+            ["--redis", self.redis_url]
+            if self.redis_url
+            else ["--data-dir", self.data, "--aof", self.aof]
+        )
         self.broker = Process(
             "broker",
             [build_dir() / "bin/jobwired", "--listen", self.producers, "--listen-workers", self.workers,
@@ -174,14 +191,22 @@ class Rig:
 
             def is_ready() -> bool:
                 if not broker.alive():
-                    raise RuntimeError(f"the broker ended with code {broker.popen.returncode}\n{broker.tail()}")
+                    raise RuntimeError(
+                        f"the broker ended with code {broker.popen.returncode}\n{broker.tail()}"
+                    )
                 return ready.exists()
 
             until("the broker to be ready", is_ready, 60)
         return self.broker
 
     def start_host(
-        self, app: str, *, concurrency: int = 2, queues: str = "", env: dict[str, str] | None = None, options: Iterable[str] = ()
+        self,
+        app: str,
+        *,
+        concurrency: int = 2,
+        queues: str = "",
+        env: dict[str, str] | None = None,
+        options: Iterable[str] = (),
     ) -> Process:
         """`app` is path.py:name; its folder becomes importable."""
         path, _, name = app.partition(":")
@@ -199,9 +224,17 @@ class Rig:
 
     def redis_cli(self, *command: str) -> str:
         """What the broker's Redis answers."""
-        sockets = [Path(self.redis_url.removeprefix("unix://"))] if self.redis_url else sorted(self.data.glob("*.sock"))
+        sockets = (
+            [Path(self.redis_url.removeprefix("unix://"))]
+            if self.redis_url
+            else sorted(self.data.glob("*.sock"))
+        )
         return subprocess.run(
-            ["redis-cli", "-s", sockets[0], *command], capture_output=True, text=True, check=True, timeout=30
+            ["redis-cli", "-s", sockets[0], *command],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
         ).stdout.strip()
 
     def ended(self, queue: str, state: str) -> int:
@@ -234,8 +267,12 @@ class Campaign:
         except subprocess.TimeoutExpired:
             self.popen.send_signal(signal.SIGKILL)
             self.popen.wait(10)
-            raise TimeoutError(f"the campaign did not end within {timeout:g} s\n{self.log.read_text()}") from None
+            raise TimeoutError(
+                f"the campaign did not end within {timeout:g} s\n{self.log.read_text()}"
+            ) from None
         text = self.out.read_text()
         if not text:
-            raise RuntimeError(f"the campaign ended with code {code} and printed nothing\n{self.log.read_text()}")
+            raise RuntimeError(
+                f"the campaign ended with code {code} and printed nothing\n{self.log.read_text()}"
+            )
         return {**json.loads(text), "code": code, "stderr": self.log.read_text()}

@@ -44,11 +44,24 @@ def one_run(aof: str, arguments: argparse.Namespace, extra: list[str]) -> dict[s
             broker = rig.start_broker()
             host = rig.start_host(f"{HERE / 'noop_app.py'}:app", concurrency=arguments.workers)
             until("the workers", lambda: len(rig.worker_pids(host)) == arguments.workers)
-            common = ["--payload-bytes", str(arguments.payload), "--window", str(arguments.window), "--timeout", "300"]
-            warm = rig.campaign("--jobs", str(max(1_000, arguments.jobs // 20)), *common, name="warm-up").finish(120)
+            common = [
+                "--payload-bytes",
+                str(arguments.payload),
+                "--window",
+                str(arguments.window),
+                "--timeout",
+                "300",
+            ]
+            warm = rig.campaign(
+                "--jobs", str(max(1_000, arguments.jobs // 20)), *common, name="warm-up"
+            ).finish(120)
             if warm["code"] != 0:
                 raise RuntimeError(f"the warm-up failed: {warm}")
-            parts = {"broker": [broker.pid], "redis": children(broker.pid), "workers": rig.worker_pids(host)}
+            parts = {
+                "broker": [broker.pid],
+                "redis": children(broker.pid),
+                "workers": rig.worker_pids(host),
+            }
             parts["agent"] = [host.pid]
             before = {part: sum(cpu_seconds(pid) for pid in pids) for part, pids in parts.items()}
             result = rig.campaign("--jobs", str(arguments.jobs), *common).finish(400)
@@ -65,7 +78,9 @@ def one_run(aof: str, arguments: argparse.Namespace, extra: list[str]) -> dict[s
 
 
 def versions() -> dict[str, str]:
-    redis = subprocess.run(["redis-server", "--version"], capture_output=True, text=True, check=True).stdout.split()[2]
+    redis = subprocess.run(
+        ["redis-server", "--version"], capture_output=True, text=True, check=True
+    ).stdout.split()[2]
     return {
         "jobwired": subprocess.run(
             [build_dir() / "bin/jobwired", "--version"], capture_output=True, text=True, check=True
@@ -78,7 +93,11 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    model = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    model = [
+        line
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
     return {
         "cpu": model[0].partition(":")[2].strip() if model else platform.machine(),
         "cores": os.cpu_count(),
@@ -102,18 +121,37 @@ def spread(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="ops/dev/bench e2e", description=__doc__.splitlines()[0])
-    parser.add_argument("--aof", action="append", choices=["no", "everysec", "always"], help="default: all three")
-    parser.add_argument("--jobs", type=int, default=200_000, help="in each run (default: %(default)s)")
+    parser.add_argument(
+        "--aof", action="append", choices=["no", "everysec", "always"], help="default: all three"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=200_000, help="in each run (default: %(default)s)"
+    )
     parser.add_argument("--runs", type=int, default=3, help="of each kind (default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=2, help="Python worker processes (default: %(default)s)")
+    parser.add_argument(
+        "--workers", type=int, default=2, help="Python worker processes (default: %(default)s)"
+    )
     parser.add_argument("--payload", type=int, default=200, help="bytes (default: %(default)s)")
-    parser.add_argument("--window", type=int, default=16_384, help="jobs under way at once (default: %(default)s)")
-    parser.add_argument("--retain", type=int, default=50_000, help="finished jobs kept, so that the janitor works too")
-    parser.add_argument("--peers", action="store_true", help="measure Celery, RQ and BullMQ in the same hour")
+    parser.add_argument(
+        "--window", type=int, default=16_384, help="jobs under way at once (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--retain",
+        type=int,
+        default=50_000,
+        help="finished jobs kept, so that the janitor works too",
+    )
+    parser.add_argument(
+        "--peers", action="store_true", help="measure Celery, RQ and BullMQ in the same hour"
+    )
     parser.add_argument("--json", type=Path, help="write everything to this file")
     arguments = parser.parse_args()
 
-    report: dict[str, Any] = {"machine": machine(), "versions": versions(), "command": "ops/dev/bench e2e " + " ".join(sys.argv[1:])}
+    report: dict[str, Any] = {
+        "machine": machine(),
+        "versions": versions(),
+        "command": "ops/dev/bench e2e " + " ".join(sys.argv[1:]),
+    }
     report["e2e"] = {}
     extra = ["--keep-finished-jobs", str(arguments.retain)]
     for aof in arguments.aof or ["no", "everysec", "always"]:
@@ -131,7 +169,9 @@ def main() -> int:
             [sys.executable, HERE / "peers/peers.py", *[flag for mode in modes for flag in ("--aof", mode)]],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
-        report["peers"] = [json.loads(line) for line in peers.stdout.splitlines() if line.startswith("{")]
+        report["peers"] = [
+            json.loads(line) for line in peers.stdout.splitlines() if line.startswith("{")
+        ]
         for peer in report["peers"]:
             print(json.dumps(peer))
     if arguments.json:

@@ -34,17 +34,31 @@ def one_run(aof: str, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="ops/dev/bench rtt", description=__doc__.splitlines()[0])
-    parser.add_argument("--aof", action="append", choices=["no", "everysec", "always"], help="default: all three")
-    parser.add_argument("--jobs", type=int, default=3_000, help="in each run (default: %(default)s)")
+    parser.add_argument(
+        "--aof", action="append", choices=["no", "everysec", "always"], help="default: all three"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=3_000, help="in each run (default: %(default)s)"
+    )
     parser.add_argument("--runs", type=int, default=3, help="of each kind (default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=2, help="Python worker processes (default: %(default)s)")
-    parser.add_argument("--background", type=int, default=1_000, help="jobs/s beside it (default: %(default)s)")
+    parser.add_argument(
+        "--workers", type=int, default=2, help="Python worker processes (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--background", type=int, default=1_000, help="jobs/s beside it (default: %(default)s)"
+    )
     parser.add_argument("--json", type=Path, help="write everything to this file")
     arguments = parser.parse_args()
-    report: dict[str, Any] = {"machine": machine(), "versions": versions(), "command": "ops/dev/bench rtt " + " ".join(sys.argv[1:])}
+    report: dict[str, Any] = {
+        "machine": machine(),
+        "versions": versions(),
+        "command": "ops/dev/bench rtt " + " ".join(sys.argv[1:]),
+    }
     report["rtt"] = {}
     for aof in arguments.aof or ["no", "everysec", "always"]:
-        runs = sorted((one_run(aof, arguments) for _ in range(arguments.runs)), key=lambda run: run["p50_us"])
+        runs = sorted(
+            (one_run(aof, arguments) for _ in range(arguments.runs)), key=lambda run: run["p50_us"]
+        )
         report["rtt"][aof] = {"runs": runs, "median": runs[len(runs) // 2]}
         middle = runs[len(runs) // 2]
         print(

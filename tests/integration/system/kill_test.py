@@ -28,17 +28,22 @@ def assert_each_ended_once(rig: Rig, queue: str, jobs: int) -> None:
         for state in ("scheduled", "queued", "running", "succeeded", "dead", "expired", "cancelled")
     }
     until(
-        f"{jobs} jobs in the index of succeeded ones, it is {states}", lambda: rig.ended(queue, "succeeded") == jobs
+        f"{jobs} jobs in the index of succeeded ones, it is {states}",
+        lambda: rig.ended(queue, "succeeded") == jobs,
     )
     states = {state: rig.ended(queue, state) for state in states}
     assert states == {**dict.fromkeys(states, 0), "succeeded": jobs}
-    counters = rig.redis_cli("HMGET", f"jw:{{0}}:queue:{queue}", "submitted", "succeeded").splitlines()
+    counters = rig.redis_cli(
+        "HMGET", f"jw:{{0}}:queue:{queue}", "submitted", "succeeded"
+    ).splitlines()
     assert counters == [str(jobs), str(jobs)], "each was counted once"
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("store", ["embedded", "external"])
-def test_broker_killed_with_20000_receipted_jobs_loses_none_and_ends_each_once(tmp_path: Path, store: str) -> None:
+def test_broker_killed_with_20000_receipted_jobs_loses_none_and_ends_each_once(
+    tmp_path: Path, store: str
+) -> None:
     ledger = tmp_path / "ran"
     receipts = tmp_path / "receipts"
     with Rig(tmp_path / "rig") as rig:
@@ -48,7 +53,16 @@ def test_broker_killed_with_20000_receipted_jobs_loses_none_and_ends_each_once(t
         rig.start_host(f"{HERE / 'ledger_app.py'}", env={"LEDGER": str(ledger)})
         until("the first jobs to be possible", lambda: len(rig.worker_pids(rig.hosts[0])) == 2)
         campaign = rig.campaign(
-            *("--queue", "ledger", "--type", "note", "--jobs", str(JOBS), "--window", str(2 * JOBS)),
+            *(
+                "--queue",
+                "ledger",
+                "--type",
+                "note",
+                "--jobs",
+                str(JOBS),
+                "--window",
+                str(2 * JOBS),
+            ),
             *("--ledger", str(receipts), "--timeout", "200"),
         )
         until("all receipts", receipts.exists, 60)
@@ -71,25 +85,45 @@ def test_broker_killed_with_20000_receipted_jobs_loses_none_and_ends_each_once(t
 
 
 @pytest.mark.timeout(300)
-def test_each_worker_killed_in_turn_under_load_loses_none_and_ends_each_once(tmp_path: Path) -> None:
+def test_each_worker_killed_in_turn_under_load_loses_none_and_ends_each_once(
+    tmp_path: Path,
+) -> None:
     ledger = tmp_path / "ran"
     with Rig(tmp_path / "rig") as rig:
         rig.start_broker()
-        host = rig.start_host(f"{HERE / 'ledger_app.py'}", env={"LEDGER": str(ledger)}, concurrency=3)
+        host = rig.start_host(
+            f"{HERE / 'ledger_app.py'}", env={"LEDGER": str(ledger)}, concurrency=3
+        )
         until("the workers", lambda: len(rig.worker_pids(host)) == 3)
         campaign = rig.campaign(
-            *("--queue", "ledger", "--type", "note", "--jobs", str(JOBS), "--window", str(2 * JOBS), "--timeout", "200")
+            *(
+                "--queue",
+                "ledger",
+                "--type",
+                "note",
+                "--jobs",
+                str(JOBS),
+                "--window",
+                str(2 * JOBS),
+                "--timeout",
+                "200",
+            )
         )
         killed: set[int] = set()
         for _ in range(6):
             ran = len(runs_of(ledger))
             until("jobs to run", lambda ran=ran: len(runs_of(ledger)) > ran + 500, 60)  # type: ignore[misc]
             victim = until(
-                "a worker that was not killed before", lambda: [p for p in rig.worker_pids(host) if p not in killed]
+                "a worker that was not killed before",
+                lambda: [p for p in rig.worker_pids(host) if p not in killed],
             )[0]
             os.kill(victim, signal.SIGKILL)
             killed.add(victim)
-            until("a new worker", lambda: len([p for p in rig.worker_pids(host) if p not in killed]) == 3, 30)
+            until(
+                "a new worker",
+                lambda: len([p for p in rig.worker_pids(host) if p not in killed]) == 3,
+                30,
+            )
         result = campaign.finish(240)
         assert result["ends"] == {"Succeeded": JOBS}, result
         assert result["code"] == 0, result
@@ -104,12 +138,27 @@ def test_host_agent_killed_under_load_loses_none(tmp_path: Path) -> None:
         first = rig.start_host(f"{HERE / 'ledger_app.py'}", env={"LEDGER": str(ledger)})
         until("the workers", lambda: len(rig.worker_pids(first)) == 2)
         campaign = rig.campaign(
-            *("--queue", "ledger", "--type", "note", "--jobs", "5000", "--window", "10000", "--timeout", "100")
+            *(
+                "--queue",
+                "ledger",
+                "--type",
+                "note",
+                "--jobs",
+                "5000",
+                "--window",
+                "10000",
+                "--timeout",
+                "100",
+            )
         )
         until("jobs to run", lambda: len(runs_of(ledger)) > 500, 60)
         orphans = rig.worker_pids(first)
         first.kill()
-        until("its workers to end too", lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans), 10)
+        until(
+            "its workers to end too",
+            lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans),
+            10,
+        )
         rig.start_host(f"{HERE / 'ledger_app.py'}", env={"LEDGER": str(ledger)})
         result = campaign.finish(120)
         assert result["ends"] == {"Succeeded": 5000}, result

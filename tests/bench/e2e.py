@@ -16,6 +16,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from rig import Rig, build_dir, children, until  # noqa: E402
+from rig import Process, Rig, build_dir, children, until  # noqa: E402
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -34,47 +36,55 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def name_of(pid: int) -> str:
-    return Path(f"/proc/{pid}/comm").read_text().strip()
+@contextmanager
+def running(
+    aof: str, workers: int, options: Sequence[str] = ()
+) -> Iterator[tuple[Rig, Process, Process]]:
+    """A broker with its own Redis, and a host of workers that do nothing: rig, broker, host."""
+    with (
+        tempfile.TemporaryDirectory(prefix="jobwire-bench-") as folder,
+        Rig(Path(folder), aof=aof, options=["--log-level", "warning", *options]) as rig,
+    ):
+        broker = rig.start_broker()
+        host = rig.start_host(f"{HERE / 'noop_app.py'}:app", concurrency=workers)
+        until("the workers", lambda: len(rig.worker_pids(host)) == workers)
+        yield rig, broker, host
 
 
 def one_run(aof: str, arguments: argparse.Namespace, extra: list[str]) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="jobwire-bench-") as folder:
-        with Rig(Path(folder), aof=aof, options=["--log-level", "warning", *extra]) as rig:
-            broker = rig.start_broker()
-            host = rig.start_host(f"{HERE / 'noop_app.py'}:app", concurrency=arguments.workers)
-            until("the workers", lambda: len(rig.worker_pids(host)) == arguments.workers)
-            common = [
-                "--payload-bytes",
-                str(arguments.payload),
-                "--window",
-                str(arguments.window),
-                "--timeout",
-                "300",
-            ]
-            warm = rig.campaign(
-                "--jobs", str(max(1_000, arguments.jobs // 20)), *common, name="warm-up"
-            ).finish(120)
-            if warm["code"] != 0:
-                raise RuntimeError(f"the warm-up failed: {warm}")
-            parts = {
-                "broker": [broker.pid],
-                "redis": children(broker.pid),
-                "workers": rig.worker_pids(host),
-            }
-            parts["agent"] = [host.pid]
-            before = {part: sum(cpu_seconds(pid) for pid in pids) for part, pids in parts.items()}
-            result = rig.campaign("--jobs", str(arguments.jobs), *common).finish(400)
-            after = {part: sum(cpu_seconds(pid) for pid in pids) for part, pids in parts.items()}
-            if result["code"] != 0:
-                raise RuntimeError(f"the run failed: {result}")
-            cpu = {part: (after[part] - before[part]) / arguments.jobs * 1e6 for part in parts}
-            return {
-                "jobs_per_s": arguments.jobs / result["seconds"],
-                "p50_ms": result["p50_ms"],
-                "p99_ms": result["p99_ms"],
-                "cpu_us_per_job": {part: round(value, 2) for part, value in cpu.items()},
-            }
+    common = (
+        "--payload-bytes",
+        str(arguments.payload),
+        "--window",
+        str(arguments.window),
+        "--timeout",
+        "300",
+    )
+    with running(aof, arguments.workers, extra) as (rig, broker, host):
+        warm = rig.campaign(
+            "--jobs", str(max(1_000, arguments.jobs // 20)), *common, name="warm-up"
+        ).finish(120)
+        if warm["code"] != 0:
+            raise RuntimeError(f"the warm-up failed: {warm}")
+        parts = {
+            "broker": [broker.pid],
+            "redis": children(broker.pid),
+            "workers": rig.worker_pids(host),
+            "agent": [host.pid],
+        }
+        before = {part: sum(cpu_seconds(pid) for pid in pids) for part, pids in parts.items()}
+        result = rig.campaign("--jobs", str(arguments.jobs), *common).finish(400)
+        after = {part: sum(cpu_seconds(pid) for pid in pids) for part, pids in parts.items()}
+    if result["code"] != 0:
+        raise RuntimeError(f"the run failed: {result}")
+    cpu = {part: (after[part] - before[part]) / arguments.jobs * 1e6 for part in parts}
+    cpu["producer"] = result["cpu_s"] / arguments.jobs * 1e6
+    return {
+        "jobs_per_s": arguments.jobs / result["seconds"],
+        "p50_ms": result["p50_ms"],
+        "p99_ms": result["p99_ms"],
+        "cpu_us_per_job": {part: round(value, 2) for part, value in cpu.items()},
+    }
 
 
 def versions() -> dict[str, str]:

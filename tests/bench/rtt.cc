@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One job at a time, from submit to its result at the caller, while another thread posts a steady background load.
-// Prints one line of JSON. Exit code 1 when a job did not succeed.
+// One job at a time, from submit to its result at the caller, while another thread posts a steady
+// background load. Prints one line of JSON. Exit code 1 when a job did not succeed.
 #include <jobwire/client.h>
 
 #include <algorithm>
@@ -65,10 +65,14 @@ int main(int argc, char** argv) {
   stop = true;
   background.join();
   std::sort(micros.begin(), micros.end());
-  const auto at = [&](double p) { return micros[static_cast<std::size_t>(p * static_cast<double>(micros.size() - 1))]; };
+  const auto at = [&](double p) {
+    return micros[static_cast<std::size_t>(p * static_cast<double>(micros.size() - 1))];
+  };
   std::printf(
-      "{\"jobs\": %zu, \"failed\": %zu, \"background_per_s\": %.0f, \"p50_us\": %.1f, \"p90_us\": %.1f, \"p99_us\": %.1f, "
+      "{\"jobs\": %zu, \"failed\": %zu, \"background_per_s\": %.0f, \"p50_us\": %.1f, \"p90_us\": "
+      "%.1f, \"p99_us\": %.1f, "
       "\"max_us\": %.1f}\n",
-      jobs, failed, static_cast<double>(posted) / seconds, at(0.5), at(0.9), at(0.99), micros.back());
+      jobs, failed, static_cast<double>(posted) / seconds, at(0.5), at(0.9), at(0.99),
+      micros.back());
   return failed == 0 ? 0 : 1;
 }

@@ -7,29 +7,24 @@ import argparse
 import json
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
-from e2e import machine, versions  # noqa: E402
-from rig import Rig, build_dir, until  # noqa: E402
+from e2e import machine, running, versions  # noqa: E402
+from rig import build_dir  # noqa: E402
 
 
 def one_run(aof: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="jobwire-bench-") as folder:
-        with Rig(Path(folder), aof=aof, options=["--log-level", "warning"]) as rig:
-            rig.start_broker()
-            host = rig.start_host(f"{HERE / 'noop_app.py'}:app", concurrency=arguments.workers)
-            until("the workers", lambda: len(rig.worker_pids(host)) == arguments.workers)
-            done = subprocess.run(
-                [build_dir() / "bin/jobwire-rtt", "--endpoint", rig.producers, "--jobs", str(arguments.jobs),
-                 "--background", str(arguments.background)],
-                capture_output=True, text=True, check=True, timeout=300,
-            )  # fmt: skip
-            return dict(json.loads(done.stdout))
+    with running(aof, arguments.workers) as (rig, _broker, _host):
+        done = subprocess.run(
+            [build_dir() / "bin/jobwire-rtt", "--endpoint", rig.producers, "--jobs", str(arguments.jobs),
+             "--background", str(arguments.background)],
+            capture_output=True, text=True, check=True, timeout=300,
+        )  # fmt: skip
+        return dict(json.loads(done.stdout))
 
 
 def main() -> int:

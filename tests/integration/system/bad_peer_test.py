@@ -42,7 +42,8 @@ def test_whatever_comes_before_hello_is_told_to_greet_first(rig: Rig) -> None:
         assert (kind, refused["code"], refused["request"]) == ("Refused", "HelloFirst", 7)
         peer.hello("Producer")
         kind, receipts = peer.ask("Submit", request=8, jobs=[job()])
-        assert kind == "Receipts" and receipts["heads"][0]["code"] == "Unspecified"
+        assert kind == "Receipts"
+        assert receipts["heads"][0]["code"] == "Unspecified"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_a_bad_job_is_refused_alone_and_stores_nothing(
     with RawPeer(rig.producers) as peer:
         peer.hello("Producer")
         good = job(queue="good")
-        kind, receipts = peer.ask("Submit", b"payload", request=1, jobs=[job(**changes), good])
+        _kind, receipts = peer.ask("Submit", b"payload", request=1, jobs=[job(**changes), good])
         heads = list(receipts["heads"])
         refusals = list(receipts.get("refusals", []))
         while len(heads) < 2:
@@ -131,7 +132,8 @@ def test_worker_with_impossible_credit_is_refused_and_gets_nothing(rig: Rig) -> 
             )
             assert (kind, refused["code"]) == ("Refused", "CreditExceeded"), (slots, credit)
         kind, dispatch = worker.ask("Ready", queues=["q"], types=[{"name": "t"}], slots=1, credit=1)
-        assert kind == "Dispatch" and len(dispatch["heads"]) == 1
+        assert kind == "Dispatch"
+        assert len(dispatch["heads"]) == 1
 
 
 def test_result_of_a_lease_that_is_not_the_workers_is_refused_and_changes_nothing(rig: Rig) -> None:

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A producer for tests and benchmarks: submits a number of jobs through the public SDK, waits for every end, and prints
-// one line of JSON about what it saw. Exit code 0 when every job was receipted and ended as SUCCEEDED, 1 when not, 2
-// when it could not start.
+// A producer for tests and benchmarks: submits a number of jobs through the public SDK, waits for
+// every end, and prints one line of JSON about what it saw. Exit code 0 when every job was
+// receipted and ended as SUCCEEDED, 1 when not, 2 when it could not start.
 #include <jobwire/client.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
@@ -49,16 +50,26 @@ Options parse(int argc, char** argv) {
   Options options;
   for (int i = 1; i < argc; ++i) {
     const std::string_view flag = argv[i];
-    if (flag == "--endpoint") options.endpoint = value_of(argc, argv, i);
-    else if (flag == "--queue") options.queue = value_of(argc, argv, i);
-    else if (flag == "--type") options.type = value_of(argc, argv, i);
-    else if (flag == "--ledger") options.ledger = value_of(argc, argv, i);
-    else if (flag == "--jobs") options.jobs = std::stoul(value_of(argc, argv, i));
-    else if (flag == "--payload-bytes") options.payload_bytes = std::stoul(value_of(argc, argv, i));
-    else if (flag == "--window") options.window = std::stoul(value_of(argc, argv, i));
-    else if (flag == "--timeout") options.timeout_s = std::stol(value_of(argc, argv, i));
-    else if (flag == "--job-timeout-ms") options.job_timeout_ms = std::stol(value_of(argc, argv, i));
-    else if (flag == "--submit-only") options.keep_going = true;
+    if (flag == "--endpoint")
+      options.endpoint = value_of(argc, argv, i);
+    else if (flag == "--queue")
+      options.queue = value_of(argc, argv, i);
+    else if (flag == "--type")
+      options.type = value_of(argc, argv, i);
+    else if (flag == "--ledger")
+      options.ledger = value_of(argc, argv, i);
+    else if (flag == "--jobs")
+      options.jobs = std::stoul(value_of(argc, argv, i));
+    else if (flag == "--payload-bytes")
+      options.payload_bytes = std::stoul(value_of(argc, argv, i));
+    else if (flag == "--window")
+      options.window = std::stoul(value_of(argc, argv, i));
+    else if (flag == "--timeout")
+      options.timeout_s = std::stol(value_of(argc, argv, i));
+    else if (flag == "--job-timeout-ms")
+      options.job_timeout_ms = std::stol(value_of(argc, argv, i));
+    else if (flag == "--submit-only")
+      options.keep_going = true;
     else {
       std::fprintf(stderr, "campaign: unknown argument %s\n", argv[i]);
       std::exit(2);
@@ -119,6 +130,16 @@ class Chunks {
   bool closed_ = false;
 };
 
+/// User and system time of this process so far.
+double cpu_seconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
 double percentile(std::vector<double>& sorted, double p) {
   if (sorted.empty()) return 0;
   const auto at = static_cast<std::size_t>(p * static_cast<double>(sorted.size() - 1));
@@ -131,14 +152,18 @@ int main(int argc, char** argv) {
   const Options options = parse(argc, argv);
   const Clock::time_point deadline = Clock::now() + std::chrono::seconds(options.timeout_s);
   const auto left = [&] {
-    return std::max(milliseconds(1), std::chrono::duration_cast<milliseconds>(deadline - Clock::now()));
+    return std::max(milliseconds(1),
+                    std::chrono::duration_cast<milliseconds>(deadline - Clock::now()));
   };
 
   std::atomic<std::size_t> lost{0};
   jobwire::ClientOptions client_options;
-  client_options.name("campaign").connect_timeout(milliseconds(20'000)).submit_timeout(std::chrono::seconds(options.timeout_s));
+  client_options.name("campaign")
+      .connect_timeout(milliseconds(20'000))
+      .submit_timeout(std::chrono::seconds(options.timeout_s));
   client_options.on_lost([&](const jobwire::JobId&, const jobwire::Error& error) {
-    if (lost.fetch_add(1) == 0) std::fprintf(stderr, "campaign: a job was refused: %s\n", error.message().c_str());
+    if (lost.fetch_add(1) == 0)
+      std::fprintf(stderr, "campaign: a job was refused: %s\n", error.message().c_str());
   });
   auto connected = jobwire::Client::connect(options.endpoint, client_options);
   if (!connected) {
@@ -160,29 +185,35 @@ int main(int argc, char** argv) {
   std::thread waiter([&] {
     Chunks::Chunk chunk;
     while (chunks.take(chunk)) {
-      client.wait_each(chunk.ids, left(), [&](std::size_t at, jobwire::Result<jobwire::JobResult> result) {
-        if (result) {
-          ++ends[std::string(jobwire::to_string(result->state()))];
-          latencies_ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - chunk.posted[at]).count());
-          if (result->error() && first_error.empty()) first_error = result->error()->type + ": " + result->error()->message;
-        } else {
-          ++ends["no answer"];
-          if (first_error.empty()) first_error = result.error().message();
-        }
-        if (at % 64 == 63) chunks.ended(64);
-      });
+      client.wait_each(
+          chunk.ids, left(), [&](std::size_t at, jobwire::Result<jobwire::JobResult> result) {
+            if (result) {
+              ++ends[std::string(jobwire::to_string(result->state()))];
+              latencies_ms.push_back(
+                  std::chrono::duration<double, std::milli>(Clock::now() - chunk.posted[at])
+                      .count());
+              if (result->error() && first_error.empty())
+                first_error = result->error()->type + ": " + result->error()->message;
+            } else {
+              ++ends["no answer"];
+              if (first_error.empty()) first_error = result.error().message();
+            }
+            if (at % 64 == 63) chunks.ended(64);
+          });
       chunks.ended(chunk.ids.size() % 64);
     }
   });
 
   const Clock::time_point begun = Clock::now();
-  const std::size_t chunk_size = std::max<std::size_t>(64, std::min<std::size_t>(4096, options.window / 4));
+  const std::size_t chunk_size =
+      std::max<std::size_t>(64, std::min<std::size_t>(4096, options.window / 4));
   Chunks::Chunk chunk;
   std::vector<jobwire::JobId> ids;
   std::size_t submitted = 0;
   bool in_time = true;
   for (; submitted < options.jobs && in_time; ++submitted) {
-    if (!options.keep_going && submitted % 64 == 0) in_time = chunks.wait_until_under(submitted, options.window, deadline);
+    if (!options.keep_going && submitted % 64 == 0)
+      in_time = chunks.wait_until_under(submitted, options.window, deadline);
     auto id = client.post(job);
     if (!id) {
       std::fprintf(stderr, "campaign: post: %s\n", id.error().message().c_str());
@@ -215,10 +246,13 @@ int main(int argc, char** argv) {
     if (c == '"' || c == '\\' || static_cast<unsigned char>(c) < ' ') c = '\'';
   }
   std::printf(
-      "{\"jobs\": %zu, \"submitted\": %zu, \"receipted\": %s, \"unreceipted\": %zu, \"refused\": %zu, \"seconds\": %.4f, "
-      "\"receipted_seconds\": %.4f, \"ends\": {%s}, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"first_error\": \"%s\"}\n",
-      options.jobs, submitted, receipted ? "true" : "false", report.unreceipted.size(), lost.load(), seconds, receipted_s,
-      states.c_str(), percentile(latencies_ms, 0.5), percentile(latencies_ms, 0.99), first_error.c_str());
+      "{\"jobs\": %zu, \"submitted\": %zu, \"receipted\": %s, \"unreceipted\": %zu, \"refused\": "
+      "%zu, \"seconds\": %.4f, "
+      "\"receipted_seconds\": %.4f, \"cpu_s\": %.4f, \"ends\": {%s}, \"p50_ms\": %.3f, \"p99_ms\": "
+      "%.3f, \"first_error\": \"%s\"}\n",
+      options.jobs, submitted, receipted ? "true" : "false", report.unreceipted.size(), lost.load(),
+      seconds, receipted_s, cpu_seconds(), states.c_str(), percentile(latencies_ms, 0.5),
+      percentile(latencies_ms, 0.99), first_error.c_str());
   const bool all = options.keep_going || (ends.size() == 1 && ends.begin()->first == "Succeeded");
   return submitted == options.jobs && receipted && report.clean() && all && lost == 0 ? 0 : 1;
 }

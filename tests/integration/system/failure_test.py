@@ -22,10 +22,8 @@ def test_exception_reaches_the_cpp_caller_with_its_type_and_message(tmp_path: Pa
             "--queue", "ledger", "--type", "wrong", "--jobs", "20", "--timeout", "60"
         ).finish()
         assert result["ends"] == {"Dead": 20}, result
-        assert (
-            "ValueError" in result["first_error"]
-            and "this one always fails" in result["first_error"]
-        )
+        assert "ValueError" in result["first_error"]
+        assert "this one always fails" in result["first_error"]
         assert rig.ended("ledger", "dead") == 20
         assert rig.redis_cli("HGET", "jw:{0}:queue:ledger", "failed_attempts") == "40", (
             "two attempts each"
@@ -58,7 +56,7 @@ def test_embedded_redis_killed_under_load_loses_nothing(tmp_path: Path) -> None:
                 lambda more=more: ledger.exists() and ledger.read_bytes().count(b"\n") > more,
                 60,
             )  # type: ignore[misc]
-            (redis,) = [pid for pid in children(broker.pid)]
+            (redis,) = list(children(broker.pid))
             os.kill(redis, signal.SIGKILL)
             until(
                 "a new Redis",

@@ -87,6 +87,7 @@ void Engine::finish(JobIx ix, Move move, Now now) {
 
 void Engine::succeed(JobIx ix, const ResultReport& report, Now now) {
   Job& job = jobs_[ix];
+  job.more().ended_at = fleet_[fleet_[job.lease].worker].label;
   drop_lease(job);
   ++job.attempts;
   make_resident(job, false);

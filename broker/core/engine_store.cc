@@ -121,6 +121,7 @@ void Engine::write_of(JobIx ix, JobWrite& write) {
     record.started = job.started;
   }
   if (is_final(job.state)) {
+    if (job.extra) record.worker = job.extra->ended_at;
     record.started = job.started;
     record.finished = job.finished;
     record.run = Micros(job.run_us);

@@ -41,6 +41,7 @@ struct JobExtra {
   std::vector<SessionId> watchers;          // beside Job::watcher
   std::vector<SessionId> receipt_waiters;   // submitted it again before it was stored
   std::vector<CancelWaiter> cancel_waiters;
+  std::string ended_at;                     // label of the worker whose result counted
   LeaseToken recovered_token;               // running, says the store, at a worker that has not come back yet
 };
 

@@ -2,6 +2,7 @@
 #include "sim/disk.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace jobwire::sim {
 
@@ -22,13 +23,15 @@ bool reachable(State from, State to) {
 
 }  // namespace
 
-std::shared_ptr<const core::Batch> Disk::own(const core::Batch& batch) {
+std::shared_ptr<const Transaction> Disk::own(const core::Batch& batch) {
   const auto keep = [&](std::string_view name) -> std::string_view {
     auto found = names_.find(name);
     if (found == names_.end()) found = names_.emplace(name).first;
     return *found;
   };
-  auto copy = std::make_shared<core::Batch>(batch);
+  auto transaction = std::make_shared<Transaction>();
+  transaction->batch = batch;
+  core::Batch* const copy = &transaction->batch;
   for (core::JobWrite& write : copy->jobs) {
     write.job.queue = keep(write.job.queue);
     write.job.type = keep(write.job.type);
@@ -36,7 +39,7 @@ std::shared_ptr<const core::Batch> Disk::own(const core::Batch& batch) {
   }
   for (core::JobRemoval& removal : copy->removals) removal.queue = keep(removal.queue);
   for (core::QueueDelta& delta : copy->queues) delta.queue = keep(delta.queue);
-  return copy;
+  return transaction;
 }
 
 const DiskJob* Disk::find(const JobId& id) const {
@@ -62,9 +65,9 @@ void Disk::check_bounds(const core::Batch& batch) const {
     throw Violation("a batch with more bytes than max_batch_bytes");
 }
 
-void Disk::apply(const core::Batch& batch) {
-  const bool again = batch.sequence <= highest_;
-  highest_ = std::max(highest_, batch.sequence);
+void Disk::apply(const Transaction& transaction) {
+  const core::Batch& batch = transaction.batch;
+  const bool again = std::exchange(transaction.has_applied, true);
   if (batch.sequence != sequence_ + 1) throw Violation("a batch out of its order");
   check_bounds(batch);
   if (batch.empty()) coverage_.met(Met::kEmptyBatch);

@@ -26,6 +26,12 @@ struct DiskJob {
   std::vector<core::Attempt> attempts;
 };
 
+/// A transaction that was given to the store.
+struct Transaction {
+  core::Batch batch;                 // its names are the disk's
+  mutable bool has_applied = false;  // once: the ledger knows of it
+};
+
 /// The store's server: outlives every broker. Applies whole batches, and checks each change against
 /// what lies there.
 class Disk {
@@ -35,14 +41,14 @@ class Disk {
       : agenda_(agenda), ledger_(ledger), config_(config), trace_(trace), coverage_(coverage) {}
 
   /// The batch with names that live as long as the disk.
-  std::shared_ptr<const core::Batch> own(const core::Batch& batch);
+  std::shared_ptr<const Transaction> own(const core::Batch& batch);
 
   std::uint64_t take_over() { return ++epoch_; }
   std::uint64_t epoch() const { return epoch_; }
   std::uint64_t sequence() const { return sequence_; }
 
   /// One that took effect before and was lost is written again, which the ledger is not told.
-  void apply(const core::Batch& batch);
+  void apply(const Transaction& transaction);
   /// Loses the last `count` batches. Requires: can_lose() >= count.
   void lose(std::size_t count);
   std::size_t can_lose() const { return undo_.size(); }
@@ -89,7 +95,6 @@ class Disk {
   std::map<std::string, Tally> written_;  // by what was written
   std::uint64_t epoch_ = 0;
   std::uint64_t sequence_ = 0;
-  std::uint64_t highest_ = 0;  // ever
   std::deque<Undo> undo_;
 };
 

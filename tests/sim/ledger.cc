@@ -109,7 +109,8 @@ void Ledger::view_sent(std::uint64_t endpoint, const wire::ResultView& view, Byt
         violated("a receipted job is unknown", id);
       if (known.stored && endpoint == owner_ && !known.removed)
         violated("a stored job is unknown", id);
-      if (known.removed && !wall_was_stepped)
+      // What has gone is not known any more after a restart.
+      if (known.removed_by == endpoint && known.removed && !wall_was_stepped)
         violated("a removed job is unknown instead of gone", id);
       break;
     case wire::Known::Gone:
@@ -363,7 +364,10 @@ void Ledger::ended(const core::JobRecord& job) {
 void Ledger::running_written(const core::JobRecord& job) {
   // After a restart only the store can tell which of two leases was the later; a job that waits
   // again has none.
-  for (const LeaseToken& token : truth(job.id).runs) {
+  const std::vector<LeaseToken>& runs = truth(job.id).runs;
+  if (job.state == State::kRunning && std::find(runs.begin(), runs.end(), job.token) == runs.end())
+    return;
+  for (const LeaseToken& token : runs) {
     if (token == job.token) break;
     runs_[token].outdated = job.state == State::kRunning;
   }
@@ -374,6 +378,7 @@ void Ledger::removed(const JobId& id, core::Steady now) {
   if (known.end == State::kNone) violated("removed before its end", id);
   coverage_.met(Met::kRemoved);
   known.removed = true;
+  known.removed_by = owner_;
   const auto own = Millis(static_cast<Millis::rep>(known.spec.result_ttl_ms));
   const Millis least = known.end == State::kDead ? config_.keep_dead : config_.keep_finished;
   const Millis kept = own.count() != 0 ? std::min(own, least) : least;

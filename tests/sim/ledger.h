@@ -52,6 +52,7 @@ struct Truth {
   core::Wall ended{};
   core::Steady ended_at{};
   bool removed = false;
+  std::uint64_t removed_by = 0;
   std::uint32_t lives = 0;
   std::vector<core::LeaseToken> runs;
   core::Steady first_sent{};

@@ -24,10 +24,10 @@ void draw_engine(core::EngineConfig& engine, Dice& dice) {
   engine.running_mark_delay = Millis(dice.between(5, 250));
   if (dice.chance(0.3)) engine.window_jobs = static_cast<std::uint32_t>(dice.between(2, 20));
   if (dice.chance(0.2))
-    engine.window_bytes = static_cast<std::uint64_t>(dice.between(3'000, 20'000));
+    engine.window_bytes = static_cast<std::uint64_t>(dice.between(6'000, 20'000));
   if (dice.chance(0.3)) engine.max_unstored_jobs = static_cast<std::uint64_t>(dice.between(4, 30));
   if (dice.chance(0.2))
-    engine.max_unstored_bytes = static_cast<std::uint64_t>(dice.between(3'000, 30'000));
+    engine.max_unstored_bytes = static_cast<std::uint64_t>(dice.between(6'000, 30'000));
   if (dice.chance(0.2)) engine.max_queue_jobs = static_cast<std::uint64_t>(dice.between(5, 40));
   if (dice.chance(0.1))
     engine.max_queue_bytes = static_cast<std::uint64_t>(dice.between(5'000, 40'000));

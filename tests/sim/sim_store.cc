@@ -118,19 +118,21 @@ void SimStore::commit(const core::Batch& batch) {
 }
 
 void SimStore::send_batch() {
-  const bool refuse = weather_.full_until > agenda_.steady() && dice_.chance(weather_.refuse);
+  // One that took effect before the store lost it is taken again.
+  const bool refuse = !line_->under_way->has_applied && weather_.full_until > agenda_.steady() &&
+                      dice_.chance(weather_.refuse);
   const auto batch = line_->under_way;
   const std::uint64_t connection = line_->connection;
   // The line is kept alive by what travels on it: a commit may take effect after its broker's end.
   agenda_.after(latency(plan_.store_latency_most), [this, line = line_, batch, connection, refuse,
                                                     &disk = disk_] {
     if (!line->dead) return execute(batch, connection, refuse);
-    if (!refuse && disk.epoch() == line->epoch && disk.sequence() + 1 == batch->sequence)
+    if (!refuse && disk.epoch() == line->epoch && disk.sequence() + 1 == batch->batch.sequence)
       disk.apply(*batch);
   });
 }
 
-void SimStore::execute(const std::shared_ptr<const core::Batch>& batch, std::uint64_t connection,
+void SimStore::execute(const std::shared_ptr<const Transaction>& batch, std::uint64_t connection,
                        bool refuse) {
   if (connection != line_->connection) return;
   if (disk_.epoch() != line_->epoch) {
@@ -140,12 +142,12 @@ void SimStore::execute(const std::shared_ptr<const core::Batch>& batch, std::uin
   if (refuse) {
     coverage_.met(Met::kStoreRefused);
     answer(latency(plan_.store_latency_most),
-           ports::BatchRefused{batch->sequence, core::Code::kStoreFull, "full"});
+           ports::BatchRefused{batch->batch.sequence, core::Code::kStoreFull, "full"});
     return;
   }
   disk_.apply(*batch);
-  trace_.note("applied", batch->sequence);
-  answer(latency(plan_.store_latency_most), ports::Committed{batch->sequence});
+  trace_.note("applied", batch->batch.sequence);
+  answer(latency(plan_.store_latency_most), ports::Committed{batch->batch.sequence});
 }
 
 void SimStore::answer(Micros delay, ports::StoreEvent event) {
@@ -157,7 +159,8 @@ void SimStore::answer(Micros delay, ports::StoreEvent event) {
 
 void SimStore::go_away(Micros time) {
   if (line_->away) return;
-  const bool effect_reached = line_->under_way && disk_.sequence() == line_->under_way->sequence;
+  const bool effect_reached =
+      line_->under_way && disk_.sequence() == line_->under_way->batch.sequence;
   // What has been sent may still take effect although nobody will hear of it.
   const bool arrives =
       line_->under_way && !effect_reached && dice_.chance(0.5) && disk_.epoch() == line_->epoch;
@@ -182,7 +185,7 @@ void SimStore::lose_batches(Micros time) {
   go_away(time);
   // Only what this broker has committed, and still has.
   std::size_t most = std::min(line_->ring.size(), disk_.can_lose());
-  if (line_->under_way && disk_.sequence() == line_->under_way->sequence)
+  if (line_->under_way && disk_.sequence() == line_->under_way->batch.sequence)
     most = std::min(most + 1, disk_.can_lose());
   if (most == 0) return;
   const std::size_t count = 1 + dice_.below(most);
@@ -199,19 +202,19 @@ void SimStore::come_back() {
   }
   std::uint32_t repaired = 0;
   for (const auto& batch : line_->ring) {
-    if (batch->sequence != disk_.sequence() + 1) continue;
+    if (batch->batch.sequence != disk_.sequence() + 1) continue;
     disk_.apply(*batch);
     ++repaired;
   }
   coverage_.met(Met::kBatchRepaired, repaired);
   line_->away = false;
-  line_->lost = false;
+  if (!line_->under_way) line_->lost = false;
   // The order of the answers is the store's business.
   answer(dice_.span(Micros(0), Micros(3'000)), ports::StoreBack{repaired});
   trace_.note("store back", repaired, disk_.sequence(), line_->committed);
   if (!line_->under_way) return;
-  if (disk_.sequence() == line_->under_way->sequence) {
-    answer(latency(plan_.store_latency_most), ports::Committed{line_->under_way->sequence});
+  if (disk_.sequence() == line_->under_way->batch.sequence) {
+    answer(latency(plan_.store_latency_most), ports::Committed{line_->under_way->batch.sequence});
   } else {
     send_batch();
   }
@@ -238,7 +241,8 @@ bool SimStore::read(ports::ReadRequest request) {
 }
 
 void SimStore::settle_committed() {
-  line_->committed = line_->under_way->sequence;
+  line_->committed = line_->under_way->batch.sequence;
+  line_->lost = false;
   line_->ring.push_back(std::move(line_->under_way));
   line_->under_way.reset();
   if (line_->ring.size() > plan_.kept_batches) line_->ring.pop_front();
@@ -253,12 +257,13 @@ void SimStore::poll(core::Steady now, std::vector<ports::StoreEvent>& events) {
     ports::StoreEvent event = std::move(line_->replies[i].event);
     line_->replies.erase(line_->replies.begin() + static_cast<std::ptrdiff_t>(i));
     if (const auto* committed = std::get_if<ports::Committed>(&event)) {
-      if (!line_->under_way || line_->under_way->sequence != committed->sequence)
+      if (!line_->under_way || line_->under_way->batch.sequence != committed->sequence)
         throw Violation("the simulated store: a reply too many");
       assassin_.pass(Moment::kBeforeReply);
       settle_committed();
     } else if (std::holds_alternative<ports::BatchRefused>(event)) {
       line_->under_way.reset();
+      line_->lost = false;
     }
     events.push_back(std::move(event));
   }

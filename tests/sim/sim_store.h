@@ -112,14 +112,14 @@ class SimStore : public ports::Store {
     std::uint64_t connection = 1;
     std::uint64_t epoch = 0;
     std::uint64_t committed = 0;  // sequence of the last batch known to have taken effect
-    std::shared_ptr<const core::Batch> under_way;
-    std::deque<std::shared_ptr<const core::Batch>> ring;
+    std::shared_ptr<const Transaction> under_way;
+    std::deque<std::shared_ptr<const Transaction>> ring;
     std::vector<Reply> replies;
     std::uint32_t reads = 0;
   };
 
   void send_batch();
-  void execute(const std::shared_ptr<const core::Batch>& batch, std::uint64_t connection,
+  void execute(const std::shared_ptr<const Transaction>& batch, std::uint64_t connection,
                bool refuse);
   void come_back();
   void answer(core::Micros delay, ports::StoreEvent event);

@@ -104,6 +104,13 @@ bool Worker::settled() const {
          std::none_of(held_.begin(), held_.end(), [](const Held& held) { return !held.revoked; });
 }
 
+std::string Worker::unsettled() const {
+  if (settled() && greeted_) return {};
+  return " worker " + std::to_string(number_) + (agent_ ? "" : " alone") + " on route " +
+         std::to_string(route) + (greeted_ ? "" : " is not greeted") +
+         (stopping_ ? ", stops" : "") + ", holds " + std::to_string(held_.size()) + ";";
+}
+
 void Worker::say_ready() {
   scene_.trace.note("says ready", number_, held_.size(), route);
   std::vector<LeaseNote> held;

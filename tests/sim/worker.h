@@ -45,6 +45,7 @@ class Worker : public Peer {
   void ask_to_cancel(const core::LeaseToken& token);
   bool runs(const core::LeaseToken& token) const;
   bool settled() const;
+  std::string unsettled() const;
 
  private:
   enum class At : std::uint8_t { kWaiting, kRunning, kFinished, kSent };

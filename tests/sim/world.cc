@@ -76,7 +76,9 @@ RunReport World::run() {
 
 void World::live() {
   agenda_.at(calm_at_, [this] { become_calm(); });
-  const core::Steady limit = calm_at_ + kDrainTime;
+  core::Steady limit = calm_at_ + kDrainTime;
+  // What was to start at a time of day may have to wait until the clock gets there.
+  if (plan_.faults.clock_step > 0) limit += Millis(4 * 3'600'000);
   while (!(scene_.calm && all_settled())) {
     if (agenda_.steady() > limit) throw Violation("it does not drain:" + why_not_settled());
     turn();
@@ -221,6 +223,7 @@ std::string World::why_not_settled() const {
             std::to_string(ready_workers()) + " of " + std::to_string(workers().size()) +
             " workers ready;";
   }
+  for (const Worker* worker : workers()) text += worker->unsettled();
   for (const auto& producer : producers_) text += producer->unsettled();
   for (const auto& agent : agents_)
     text += agent->settled() ? "" : " a worker has results that are not acknowledged;";

@@ -118,7 +118,8 @@ void World::fault() {
     default:
       coverage_.met(Met::kClockStep);
       ledger_.wall_was_stepped = true;
-      agenda_.step_wall(Millis(dice_.chance(0.5) ? 3'600'000 : -3'600'000));
+      agenda_.step_wall((dice_.chance(0.5) ? 1 : -1) *
+                        Millis(dice_.chance(0.3) ? 3'600'000 : dice_.between(100, 120'000)));
       break;
   }
 }

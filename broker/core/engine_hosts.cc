@@ -48,7 +48,8 @@ void Engine::on(const SessionOpened& event, Now now, Effects& out) {
   if (event.role == Role::kAgent) {
     Host& host = fleet_.hosts()[event.host];
     if (host.session != SessionId{} && host.session != event.session) {
-      out.session_drops.push_back({host.session, Code::kNone});
+      // Which of two connections lives is not known here: the one that reads this greets again.
+      out.session_drops.push_back({host.session, Code::kHelloFirst});
       sessions_.erase(host.session);
     }
     host.session = event.session;
@@ -63,7 +64,7 @@ void Engine::on(const SessionOpened& event, Now now, Effects& out) {
     if (ix == kNoWorker) {
       ix = fleet_.add_worker(event.host, number);
     } else if (fleet_[ix].session != SessionId{} && fleet_[ix].session != event.session) {
-      out.session_drops.push_back({fleet_[ix].session, Code::kNone});
+      out.session_drops.push_back({fleet_[ix].session, Code::kHelloFirst});
       sessions_.erase(fleet_[ix].session);
     }
     Worker& worker = fleet_[ix];

@@ -20,25 +20,32 @@ constexpr bool is_alnum(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-Objection invalid(const char* field, const char* message) { return {Code::kInvalidArgument, field, message}; }
+Objection invalid(const char* field, const char* message) {
+  return {Code::kInvalidArgument, field, message};
+}
 
 std::optional<Objection> examine_retry(const RetryPolicy& retry) {
   if (retry.attempts > kMaxBudget) return invalid("retry.attempts", "at most 100");
   if (retry.timeouts > kMaxBudget) return invalid("retry.timeouts", "at most 100");
   if (retry.crashes > kMaxBudget) return invalid("retry.crashes", "at most 100");
-  if (retry.base.count() < 0 || retry.base.count() > kMaxSpan) return invalid("retry.base_ms", "0 to 366 days");
-  if (retry.cap.count() < 0 || retry.cap.count() > kMaxSpan) return invalid("retry.cap_ms", "0 to 366 days");
+  if (retry.base.count() < 0 || retry.base.count() > kMaxSpan)
+    return invalid("retry.base_ms", "0 to 366 days");
+  if (retry.cap.count() < 0 || retry.cap.count() > kMaxSpan)
+    return invalid("retry.cap_ms", "0 to 366 days");
   if (!(retry.factor >= 1.0F && retry.factor <= 100.0F)) return invalid("retry.factor", "1 to 100");
-  if (retry.listed.size() > kMaxListedDelays) return invalid("retry.listed_ms", "at most 100 delays");
+  if (retry.listed.size() > kMaxListedDelays)
+    return invalid("retry.listed_ms", "at most 100 delays");
   for (const Millis delay : retry.listed) {
-    if (delay.count() < 0 || delay.count() > kMaxSpan) return invalid("retry.listed_ms", "0 to 366 days each");
+    if (delay.count() < 0 || delay.count() > kMaxSpan)
+      return invalid("retry.listed_ms", "0 to 366 days each");
   }
   if (retry.backoff == BackoffKind::kListed && retry.listed.empty()) {
     return invalid("retry.listed_ms", "a listed backoff needs its delays");
   }
   if (retry.fatal.size() > kMaxFatalNames) return invalid("retry.fatal", "at most 32 names");
   for (const std::string& name : retry.fatal) {
-    if (name.empty() || name.size() > kMaxNameBytes) return invalid("retry.fatal", "1 to 128 bytes a name");
+    if (name.empty() || name.size() > kMaxNameBytes)
+      return invalid("retry.fatal", "1 to 128 bytes a name");
   }
   return std::nullopt;
 }
@@ -47,7 +54,8 @@ std::optional<Objection> examine_options(const JobOptions& options) {
   if (options.headers.size() > kMaxHeaders) return invalid("headers", "at most 32");
   std::size_t bytes = 0;
   for (const auto& [key, value] : options.headers) {
-    if (key.empty() || key.size() > kMaxNameBytes) return invalid("headers", "keys have 1 to 128 bytes");
+    if (key.empty() || key.size() > kMaxNameBytes)
+      return invalid("headers", "keys have 1 to 128 bytes");
     bytes += key.size() + value.size();
   }
   if (bytes > kMaxHeaderBytes) return invalid("headers", "at most 8 KiB together");
@@ -68,22 +76,26 @@ std::optional<Objection> examine_options(const JobOptions& options) {
 
 bool is_name(std::string_view text) {
   if (text.empty() || text.size() > kMaxNameBytes || !is_alnum(text[0])) return false;
-  return std::all_of(text.begin(), text.end(),
-                     [](char c) { return is_alnum(c) || c == '_' || c == '.' || c == '/' || c == '-'; });
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return is_alnum(c) || c == '_' || c == '.' || c == '/' || c == '-';
+  });
 }
 
 std::optional<Objection> examine(const Submission& job, Wall now) {
   if (job.id.is_zero()) return invalid("id", "sixteen zero bytes are no id");
   if (!is_name(job.queue)) {
-    return Objection{Code::kInvalidName, "queue", "a name is [A-Za-z0-9][A-Za-z0-9_./-]*, at most 128 bytes"};
+    return Objection{Code::kInvalidName, "queue",
+                     "a name is [A-Za-z0-9][A-Za-z0-9_./-]*, at most 128 bytes"};
   }
   if (!is_name(job.type)) {
-    return Objection{Code::kInvalidName, "type", "a name is [A-Za-z0-9][A-Za-z0-9_./-]*, at most 128 bytes"};
+    return Objection{Code::kInvalidName, "type",
+                     "a name is [A-Za-z0-9][A-Za-z0-9_./-]*, at most 128 bytes"};
   }
   if (job.encoding == Encoding::kNone) return invalid("encoding", "must be given");
   if (job.priority > 9) return invalid("priority", "0 to 9");
   if (job.timeout_ms > kMaxTimeout) return invalid("timeout_ms", "1 ms to 7 days");
-  if (job.delay_ms > static_cast<std::uint64_t>(kMaxSpan)) return invalid("delay_ms", "at most 366 days");
+  if (job.delay_ms > static_cast<std::uint64_t>(kMaxSpan))
+    return invalid("delay_ms", "at most 366 days");
   const std::int64_t today = now.time_since_epoch().count();
   if (job.not_before_ms < 0 || job.not_before_ms > today + kMaxSpan) {
     return invalid("not_before_ms", "at most 366 days ahead");
@@ -91,14 +103,16 @@ std::optional<Objection> examine(const Submission& job, Wall now) {
   if (job.expires_at_ms < 0 || job.expires_at_ms > today + kMaxSpan) {
     return invalid("expires_at_ms", "at most 366 days ahead");
   }
-  if (job.expires_at_ms != 0 && job.expires_at_ms <= today) return invalid("expires_at_ms", "has passed");
+  if (job.expires_at_ms != 0 && job.expires_at_ms <= today)
+    return invalid("expires_at_ms", "has passed");
   return job.options ? examine_options(*job.options) : std::nullopt;
 }
 
 RetryPolicy with_defaults(const RetryPolicy& asked, const RetryPolicy& defaults) {
   RetryPolicy policy = asked;
   if (policy.attempts == 0) policy.attempts = defaults.attempts;
-  if (policy.timeouts == 0) policy.timeouts = asked.attempts != 0 ? asked.attempts : defaults.timeouts;
+  if (policy.timeouts == 0)
+    policy.timeouts = asked.attempts != 0 ? asked.attempts : defaults.timeouts;
   if (policy.crashes == 0) policy.crashes = defaults.crashes;
   if (policy.base.count() == 0) policy.base = defaults.base;
   if (policy.cap.count() == 0) policy.cap = defaults.cap;

@@ -8,7 +8,8 @@
 
 namespace jobwire::core {
 
-/// Every number that the rules depend on. The defaults are the documented ones; no value means "no limit".
+/// Every number that the rules depend on. The defaults are the documented ones; no value means "no
+/// limit".
 struct EngineConfig {
   RetryPolicy retry;
   Millis default_timeout{600'000};
@@ -20,7 +21,7 @@ struct EngineConfig {
   std::uint64_t max_queue_bytes = 16ULL << 30;  // of payloads, in the store
   std::uint32_t window_jobs = 16'384;           // per session, submitted and not yet receipted
   std::uint64_t window_bytes = 64ULL << 20;
-  std::uint64_t max_unstored_jobs = 200'000;    // all sessions, waiting for the store
+  std::uint64_t max_unstored_jobs = 200'000;  // all sessions, waiting for the store
   std::uint64_t max_unstored_bytes = 256ULL << 20;
   std::uint64_t payload_budget = 512ULL << 20;  // payloads of waiting jobs that stay in memory
 
@@ -37,13 +38,14 @@ struct EngineConfig {
   Millis adoption_window{5'000};
 
   // Leases.
-  Micros dispatch_ahead{5'000};     // measured work that may wait in a worker beyond its slots
-  Millis deadline_grace{5'000};     // the broker's own deadline behind the agent's
+  Micros dispatch_ahead{5'000};  // measured work that may wait in a worker beyond its slots
+  Millis deadline_grace{5'000};  // the broker's own deadline behind the agent's
   Millis cancel_grace{5'000};
-  Millis running_mark_delay{250};   // a job that runs no longer is never written as running
+  Millis running_mark_delay{250};  // a job that runs no longer is never written as running
 
   // One transaction.
-  // 600 jobs hold Redis for about 3.6 ms (EXEC, measured); fewer cost throughput under `always`, more gain none.
+  // 600 jobs hold Redis for about 3.6 ms (EXEC, measured); fewer cost throughput under `always`,
+  // more gain none.
   std::uint32_t max_batch_jobs = 600;
   std::uint64_t max_batch_bytes = 8ULL << 20;
   std::uint32_t max_batch_removals = 600;

@@ -13,8 +13,8 @@
 #include "core/record.h"
 #include "core/time.h"
 
-/// What the core wants done. Everything here may be done at once: what depends on a commit is kept back by the core until
-/// the commit is known.
+/// What the core wants done. Everything here may be done at once: what depends on a commit is kept
+/// back by the core until the commit is known.
 namespace jobwire::core {
 
 struct ReceiptOut {
@@ -80,7 +80,8 @@ struct ResultOut {
   std::shared_ptr<const ErrorText> error_text;
 };
 
-/// The answer is in the store: read it, then answer the session as ResultOut would (known kFinal; kGone if not found).
+/// The answer is in the store: read it, then answer the session as ResultOut would (known kFinal;
+/// kGone if not found).
 struct ResultReadOut {
   SessionId session{};
   std::uint64_t request = 0;
@@ -163,8 +164,8 @@ struct Effects {
   /// Empties all lists and keeps their memory.
   void clear() {
     const auto empty = [](auto&... lists) { (lists.clear(), ...); };
-    empty(refusals, receipts, acks, lease_refusals, results, result_reads, payload_reads, revokes, recalls, dispatches,
-          cancel_replies, cancel_leases, session_drops, logs);
+    empty(refusals, receipts, acks, lease_refusals, results, result_reads, payload_reads, revokes,
+          recalls, dispatches, cancel_replies, cancel_leases, session_drops, logs);
   }
 };
 

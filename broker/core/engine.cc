@@ -6,7 +6,8 @@
 
 namespace jobwire::core {
 
-Engine::Engine(const EngineConfig& config, std::uint64_t seed, std::uint64_t epoch, std::uint64_t sequence)
+Engine::Engine(const EngineConfig& config, std::uint64_t seed, std::uint64_t epoch,
+               std::uint64_t sequence)
     : config_(config),
       random_(seed),
       epoch_(epoch),
@@ -16,8 +17,11 @@ Engine::Engine(const EngineConfig& config, std::uint64_t seed, std::uint64_t epo
       sequence_(sequence) {}
 
 bool Engine::restore(const JobRecord& record, Now now) {
-  const bool waits = record.state == State::kScheduled || record.state == State::kQueued || record.state == State::kRunning;
-  if (!waits || record.priority > 9 || record.timeout.count() <= 0 || jobs_.find(record.id) != kNoJob) return false;
+  const bool waits = record.state == State::kScheduled || record.state == State::kQueued ||
+                     record.state == State::kRunning;
+  if (!waits || record.priority > 9 || record.timeout.count() <= 0 ||
+      jobs_.find(record.id) != kNoJob)
+    return false;
   const JobIx ix = jobs_.insert(record.id);
   Job& job = jobs_[ix];
   job.state = job.stored = record.state;
@@ -26,7 +30,8 @@ bool Engine::restore(const JobRecord& record, Now now) {
   job.priority = record.priority;
   job.keep_payload = record.keep_payload;
   job.payload_size = record.payload_size;
-  job.timeout_ms = static_cast<std::uint32_t>(std::min<Millis::rep>(record.timeout.count(), 0xffffffff));
+  job.timeout_ms =
+      static_cast<std::uint32_t>(std::min<Millis::rep>(record.timeout.count(), 0xffffffff));
   job.created = record.created;
   job.due = record.due;
   job.expires = record.expires;

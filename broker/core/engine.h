@@ -25,21 +25,25 @@
 
 namespace jobwire::core {
 
-/// The rules of the broker, and nothing else: no clock, no randomness of its own, no socket, no store, no log. The same
-/// events with the same times and seed give the same effects and batches, so that the simulator can run it a million
-/// times. One thread.
+/// The rules of the broker, and nothing else: no clock, no randomness of its own, no socket, no
+/// store, no log. The same events with the same times and seed give the same effects and batches,
+/// so that the simulator can run it a million times. One thread.
 ///
-/// A turn: apply() each event, then end_turn(); execute the effects; and whenever the store is ready and has_batch(),
-/// give it stage(). What must wait for a commit (receipts, acknowledgements, results, the first dispatch) is kept here
-/// until BatchCommitted: every effect may be executed at once.
+/// A turn: apply() each event, then end_turn(); execute the effects; and whenever the store is
+/// ready and has_batch(), give it stage(). What must wait for a commit (receipts, acknowledgements,
+/// results, the first dispatch) is kept here until BatchCommitted: every effect may be executed at
+/// once.
 ///
-/// Order of durability: a job runs only after the commit that took it in; a failed attempt's retry is armed only after
-/// the commit that notes the failure. So no state in memory that others can see is ahead of the store, but for one:
-/// that a job is running is written late, or never when it ends before.
+/// Order of durability: a job runs only after the commit that took it in; a failed attempt's retry
+/// is armed only after the commit that notes the failure. So no state in memory that others can see
+/// is ahead of the store, but for one: that a job is running is written late, or never when it ends
+/// before.
 class Engine {
  public:
-  /// `epoch` is the store's; tokens of different epochs differ. `sequence` is that of the store's last batch.
-  Engine(const EngineConfig& config, std::uint64_t seed, std::uint64_t epoch, std::uint64_t sequence);
+  /// `epoch` is the store's; tokens of different epochs differ. `sequence` is that of the store's
+  /// last batch.
+  Engine(const EngineConfig& config, std::uint64_t seed, std::uint64_t epoch,
+         std::uint64_t sequence);
 
   // ---- recovery, before the first turn
 
@@ -49,7 +53,8 @@ class Engine {
   void restore_dedup(std::string_view key, const JobId& job, Millis left, Now now);
   /// A host that was there before: its workers may still run our jobs.
   void restore_host(const HostId& id);
-  /// Opens the adoption window if there is anybody to wait for. Until it closes nothing is dispatched.
+  /// Opens the adoption window if there is anybody to wait for. Until it closes nothing is
+  /// dispatched.
   void finish_recovery(Now now);
 
   // ---- turns
@@ -64,8 +69,8 @@ class Engine {
 
   /// Something waits to be written, and no batch is under way.
   bool has_batch(Now now) const;
-  /// The next batch. It stays the engine's and unchanged until BatchCommitted or BatchRejected names its sequence.
-  /// Requires: has_batch().
+  /// The next batch. It stays the engine's and unchanged until BatchCommitted or BatchRejected
+  /// names its sequence. Requires: has_batch().
   const Batch& stage(Now now);
 
   // ---- questions, for logs, checks and tests
@@ -86,10 +91,13 @@ class Engine {
   /// The state of a job that has not ended or is still kept; nothing when it is not known.
   std::optional<State> state_of(const JobId& id) const;
   /// Shutting down, and everything that was taken is stored.
-  bool drained() const { return shutting_down_ && !batch_under_way_ && dirty_.empty() && unstored_jobs_ == 0; }
+  bool drained() const {
+    return shutting_down_ && !batch_under_way_ && dirty_.empty() && unstored_jobs_ == 0;
+  }
 
  private:
-  friend class EngineAudit;  // tests/sim: compares the sums and links in here with what they are made of
+  friend class EngineAudit;  // tests/sim: compares the sums and links in here with what they are
+                             // made of
 
   struct Session {
     Role role = Role::kNone;
@@ -115,15 +123,17 @@ class Engine {
   void on(const ResultsAsked& event, Now now, Effects& out);
   void on(const CancelAsked& event, Now now, Effects& out);
   void submit(SessionId id, Session& session, const Submission& job, Now now, Effects& out);
-  void refuse(SessionId id, const Submission& job, Code code, const char* field, const char* message, Millis retry_after,
-              Effects& out) const;
+  void refuse(SessionId id, const Submission& job, Code code, const char* field,
+              const char* message, Millis retry_after, Effects& out) const;
   bool answer_known(SessionId id, const Submission& job, Effects& out);
-  std::optional<Code> full(const Session& session, std::string_view queue, std::uint64_t bytes) const;
+  std::optional<Code> full(const Session& session, std::string_view queue,
+                           std::uint64_t bytes) const;
   void watch(Job& job, SessionId session);
   void cancel(SessionId session, std::uint64_t request, JobIx ix, Now now, Effects& out);
   /// Requires: it is leased.
   void ask_to_stop(const Job& job, Effects& out);
-  /// The state that peers may see: an end that is not stored yet is not an end, since a crash could undo it.
+  /// The state that peers may see: an end that is not stored yet is not an end, since a crash could
+  /// undo it.
   static State shown(const Job& job);
   ResultOut view(const Job& job) const;
 
@@ -160,7 +170,8 @@ class Engine {
   void on(const WorkerDown& event, Now now, Effects& out);
   void reconcile(WorkerIx worker, std::span<const HeldLease> held, Now now, Effects& out);
   bool adopt(WorkerIx worker, const HeldLease& held, Now now, Effects& out);
-  void retire_worker(WorkerIx worker, std::span<const LeaseToken> running, const Failed& failure, Now now, Effects& out);
+  void retire_worker(WorkerIx worker, std::span<const LeaseToken> running, const Failed& failure,
+                     Now now, Effects& out);
   void lose_host(const HostId& id, Now now, std::string_view why, Effects& out);
   void check_silence(Now now, Effects& out);
   void check_overdue(Now now, Effects& out);
@@ -194,7 +205,8 @@ class Engine {
   void announce_end(Job& job, Effects& out) const;
   /// Whoever waits for a job that the store refused, and is not told by a receipt.
   void tell_unknown(const Job& job, SessionId watcher, Effects& out) const;
-  /// Forgets a job that was never stored, and refuses it to whoever asked for it. Requires: it is not in dirty_.
+  /// Forgets a job that was never stored, and refuses it to whoever asked for it. Requires: it is
+  /// not in dirty_.
   void turn_away(JobIx ix, Code code, Effects& out);
   void forget(JobIx ix);
   void receipt(SessionId session, const Job& job, bool duplicate, Effects& out) const;
@@ -229,8 +241,8 @@ class Engine {
   std::vector<QueueIx> changed_queues_;
   std::vector<HostWrite> host_writes_;
   std::vector<JobId> stale_notes_;
-  /// A change that is written only if it still holds a moment later: the job runs under this token, or (zero token) waits
-  /// in its queue after a delay.
+  /// A change that is written only if it still holds a moment later: the job runs under this token,
+  /// or (zero token) waits in its queue after a delay.
   struct LateMark {
     Steady due;
     JobIx job;

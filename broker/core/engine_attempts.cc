@@ -13,7 +13,8 @@ namespace {
 /// What a job costs its worker beside its own run time, measured for the Python runtime.
 constexpr double kWorkerCostUs = 8.0;
 constexpr double kEstimateWeight = 0.1;
-/// In one batch. More are counted, but not noted on their jobs: a worker that floods must not hold the store up.
+/// In one batch. More are counted, but not noted on their jobs: a worker that floods must not hold
+/// the store up.
 constexpr std::size_t kMaxStaleNotes = 1'000;
 
 void count_up(std::uint8_t& counter) {
@@ -60,7 +61,8 @@ void Engine::grant(JobIx ix, WorkerIx worker_ix, std::uint16_t offer, Now now, E
   dispatch.attempt = static_cast<std::uint16_t>(job.attempts + 1);
   dispatch.encoding = job.encoding;
   dispatch.priority = job.priority;
-  if (job.extra && job.extra->options && !job.extra->options->headers.empty()) dispatch.options = job.extra->options;
+  if (job.extra && job.extra->options && !job.extra->options->headers.empty())
+    dispatch.options = job.extra->options;
   out.dispatches.push_back(std::move(dispatch));
 }
 
@@ -135,8 +137,9 @@ void Engine::fail(JobIx ix, const Failed& failed, Now now) {
     confirm_cancel(ix, now);
     return;
   }
-  const Verdict verdict = judge(policy_of(job), {job.raised, job.timed_out, job.crashed}, failed.outcome,
-                                failed.error_type, failed.retryable, failed.asked, random_);
+  const Verdict verdict =
+      judge(policy_of(job), {job.raised, job.timed_out, job.crashed}, failed.outcome,
+            failed.error_type, failed.retryable, failed.asked, random_);
   if (verdict.retry) {
     job.state = *next_state(job.state, Move::kRetry);
     job.due = now.wall + verdict.delay;
@@ -173,15 +176,16 @@ void Engine::confirm_cancel(JobIx ix, Now now) {
 void Engine::on(const ResultsReported& event, Now now, Effects& out) {
   const auto session = sessions_.find(event.session);
   if (session == sessions_.end() || session->second.worker == kNoWorker) {
-    out.refusals.push_back({event.session, Code::kUnknownWorker, event.sequence, Millis{0}, "no such worker"});
+    out.refusals.push_back(
+        {event.session, Code::kUnknownWorker, event.sequence, Millis{0}, "no such worker"});
     return;
   }
   session->second.heard = now.steady;
   const WorkerIx worker_ix = session->second.worker;
   Worker& worker = fleet_[worker_ix];
   if (event.sequence > worker.last_sequence() + 1) {
-    out.refusals.push_back(
-        {event.session, Code::kInvalidArgument, event.sequence, Millis{0}, "sequence skips a number"});
+    out.refusals.push_back({event.session, Code::kInvalidArgument, event.sequence, Millis{0},
+                            "sequence skips a number"});
     return;
   }
   if (event.sequence <= worker.last_sequence()) {
@@ -191,7 +195,8 @@ void Engine::on(const ResultsReported& event, Now now, Effects& out) {
   worker.unsettled.push_back(0);
   for (const ResultReport& report : event.results) {
     const JobIx ix = jobs_.find(report.job);
-    const bool leased = ix != kNoJob && jobs_[ix].lease != kNoLease && fleet_[jobs_[ix].lease].token == report.token &&
+    const bool leased = ix != kNoJob && jobs_[ix].lease != kNoLease &&
+                        fleet_[jobs_[ix].lease].token == report.token &&
                         fleet_[jobs_[ix].lease].worker == worker_ix;
     if (!leased) {
       ++stale_results_;

@@ -24,7 +24,8 @@ std::uint32_t Engine::estimate(TypeIx type) const {
 }
 
 void Engine::fire_timers(Now now) {
-  timers_.sweep([&](const Timers::Entry& entry) { return jobs_[entry.job].id.tail() != entry.id_tail; });
+  timers_.sweep(
+      [&](const Timers::Entry& entry) { return jobs_[entry.job].id.tail() != entry.id_tail; });
   for (std::size_t i = 0; i < kMaxTimersPerTurn; ++i) {
     const auto entry = timers_.take(now.steady);
     if (!entry) return;
@@ -35,14 +36,16 @@ void Engine::fire_timers(Now now) {
       if (!waiting || job.expires == Wall{}) continue;
       // The clock was set back, or the same id has a new life.
       if (now.wall < job.expires) {
-        timers_.set({now.steady + (job.expires - now.wall), entry->id_tail, entry->job, 0, Timers::Kind::kExpire});
+        timers_.set({now.steady + (job.expires - now.wall), entry->id_tail, entry->job, 0,
+                     Timers::Kind::kExpire});
         continue;
       }
       finish(entry->job, Move::kExpire, now);
     } else if (job.state == State::kScheduled && job.timer_stamp == entry->stamp && !job.dirty) {
       job.state = *next_state(job.state, Move::kDue);
       job.due = Wall{};
-      late_marks_.push_back({now.steady + config_.running_mark_delay, entry->job, job.id.tail(), LeaseToken{}});
+      late_marks_.push_back(
+          {now.steady + config_.running_mark_delay, entry->job, job.id.tail(), LeaseToken{}});
       lanes_.push_back(entry->job);
     }
   }
@@ -51,7 +54,8 @@ void Engine::fire_timers(Now now) {
 void Engine::dispatch(Now now, Effects& out) {
   if (adopting_until_ || shutting_down_) return;
   // While the store does not take what workers report, no more of it is asked for.
-  if (unstored_report_bytes_ >= config_.max_unstored_bytes || dirty_.size() >= unstored_jobs_ + config_.max_unstored_jobs) {
+  if (unstored_report_bytes_ >= config_.max_unstored_bytes ||
+      dirty_.size() >= unstored_jobs_ + config_.max_unstored_jobs) {
     return;
   }
   std::vector<GroupIx> hot;
@@ -100,7 +104,8 @@ void Engine::dispatch_group(GroupIx group_ix, Now now, Effects& out) {
     WorkerIx worker_ix = group.idle.head;
     if (worker_ix == kNoWorker && run_us <= ahead) worker_ix = group.ahead.head;
     if (worker_ix == kNoWorker) {
-      // Too long to wait behind others: it stays for the first idle worker, and another queue may go.
+      // Too long to wait behind others: it stays for the first idle worker, and another queue may
+      // go.
       group.ring.push_back(group.ring.front());
       group.ring.pop_front();
       group.quantum_left = 0;
@@ -108,14 +113,16 @@ void Engine::dispatch_group(GroupIx group_ix, Now now, Effects& out) {
       continue;
     }
     stuck = 0;
-    // A fair share of what is ready, so that few jobs spread over all idle workers and many go in large batches.
+    // A fair share of what is ready, so that few jobs spread over all idle workers and many go in
+    // large batches.
     const std::uint32_t takers = group.idle.size > 0 ? group.idle.size : group.with_room;
     const std::uint32_t share = std::max(1U, (lane.ready + takers - 1) / takers);
     const std::uint16_t offer = group.offers.at(raw(lane.type));
     Worker& worker = fleet_[worker_ix];
     for (std::uint32_t given = 0; given < share && lane.ready > 0; ++given) {
       const bool idle = worker.leases < worker.slots;
-      const bool short_enough = worker.leases < worker.credit && worker.load_us < ahead && run_us <= ahead;
+      const bool short_enough =
+          worker.leases < worker.credit && worker.load_us < ahead && run_us <= ahead;
       if (!idle && !short_enough) break;
       const JobIx job = lanes_.front(lane_ix);
       if (!jobs_[job].payload && jobs_[job].payload_size > 0) {
@@ -141,7 +148,8 @@ void Engine::fetch(LaneIx lane_ix, Effects& out) {
   std::uint64_t bytes = 0;
   for (std::size_t p = lane.lists.size(); p-- > 0 && read.ids.size() < kFetchAtOnce;) {
     JobIx ix = lane.lists[p].head;
-    for (; ix != kNoJob && read.ids.size() < kFetchAtOnce && bytes < kFetchBytes; ix = jobs_[ix].next) {
+    for (; ix != kNoJob && read.ids.size() < kFetchAtOnce && bytes < kFetchBytes;
+         ix = jobs_[ix].next) {
       const Job& job = jobs_[ix];
       if (job.payload || job.payload_size == 0) continue;
       bytes += job.payload_size;
@@ -157,7 +165,8 @@ void Engine::on(const PayloadsLoaded& event, Now now, Effects& out) {
   for (const PayloadLoaded& answer : event.payloads) {
     const auto asked = fetches_.find(answer.id);
     if (asked == fetches_.end()) continue;
-    if (std::find(loaded.begin(), loaded.end(), asked->second) == loaded.end()) loaded.push_back(asked->second);
+    if (std::find(loaded.begin(), loaded.end(), asked->second) == loaded.end())
+      loaded.push_back(asked->second);
     fetches_.erase(asked);
     const JobIx ix = jobs_.find(answer.id);
     if (ix == kNoJob) continue;
@@ -169,7 +178,8 @@ void Engine::on(const PayloadsLoaded& event, Now now, Effects& out) {
       continue;
     }
     // The store has lost it behind our back. It cannot run, and nobody may think that it will.
-    log(out, Severity::kWarning, "the payload of job " + to_string(answer.id) + " is not in the store: the job is dead");
+    log(out, Severity::kWarning,
+        "the payload of job " + to_string(answer.id) + " is not in the store: the job is dead");
     if (job.state == State::kQueued) {
       Failed failure;
       failure.outcome = Outcome::kRejected;

@@ -22,7 +22,8 @@ constexpr std::size_t kMaxLogTail = 500;
 std::string_view last_words(std::string_view log) {
   if (log.size() <= kMaxLogTail) return log;
   log.remove_prefix(log.size() - kMaxLogTail);
-  while (!log.empty() && (static_cast<unsigned char>(log.front()) & 0xc0) == 0x80) log.remove_prefix(1);
+  while (!log.empty() && (static_cast<unsigned char>(log.front()) & 0xc0) == 0x80)
+    log.remove_prefix(1);
   return log;
 }
 
@@ -71,8 +72,9 @@ void Engine::on(const SessionOpened& event, Now now, Effects& out) {
     worker.session = event.session;
     worker.connected = true;
     worker.pid = event.pid;
-    worker.label = std::string(event.host_name.empty() ? std::string_view("worker") : event.host_name) + "/" +
-                   std::to_string(static_cast<std::uint64_t>(number));
+    worker.label =
+        std::string(event.host_name.empty() ? std::string_view("worker") : event.host_name) + "/" +
+        std::to_string(static_cast<std::uint64_t>(number));
     worker.unsettled.clear();
     worker.settled = 0;
     lanes_.set_room(ix, Room::kNone);
@@ -107,7 +109,8 @@ void Engine::on(const SessionClosed& event, Now now, Effects& out) {
     } else if (worker.host.is_zero()) {
       std::vector<LeaseToken> running;
       LeaseIx lease = worker.oldest;
-      for (std::uint16_t i = 0; i < worker.slots && lease != kNoLease; ++i, lease = fleet_[lease].next) {
+      for (std::uint16_t i = 0; i < worker.slots && lease != kNoLease;
+           ++i, lease = fleet_[lease].next) {
         running.push_back(fleet_[lease].token);
       }
       Failed failure;
@@ -143,27 +146,33 @@ void Engine::refresh_room(WorkerIx ix) {
 void Engine::on(const WorkerReady& event, Now now, Effects& out) {
   const auto session = sessions_.find(event.session);
   if (session == sessions_.end() || session->second.worker == kNoWorker) {
-    out.refusals.push_back({event.session, Code::kUnknownWorker, 0, Millis{0}, "say Hello as a worker first"});
+    out.refusals.push_back(
+        {event.session, Code::kUnknownWorker, 0, Millis{0}, "say Hello as a worker first"});
     return;
   }
   session->second.heard = now.steady;
   const auto refuse_all = [&](Code code, const char* message) {
     out.refusals.push_back({event.session, code, 0, Millis{0}, message});
   };
-  if (event.slots == 0 || event.slots > kMaxSlots) return refuse_all(Code::kCreditExceeded, "slots: 1 to 1024");
+  if (event.slots == 0 || event.slots > kMaxSlots)
+    return refuse_all(Code::kCreditExceeded, "slots: 1 to 1024");
   if (event.credit < event.slots || event.credit > kMaxCredit) {
     return refuse_all(Code::kCreditExceeded, "credit: at least slots, at most 4096");
   }
-  if (event.queues.empty() || event.queues.size() > kMaxServed) return refuse_all(Code::kCreditExceeded, "queues: 1 to 1000");
-  if (event.types.empty() || event.types.size() > kMaxServed) return refuse_all(Code::kCreditExceeded, "types: 1 to 1000");
-  if (event.held.size() > kMaxCredit) return refuse_all(Code::kCreditExceeded, "held: at most 4096");
+  if (event.queues.empty() || event.queues.size() > kMaxServed)
+    return refuse_all(Code::kCreditExceeded, "queues: 1 to 1000");
+  if (event.types.empty() || event.types.size() > kMaxServed)
+    return refuse_all(Code::kCreditExceeded, "types: 1 to 1000");
+  if (event.held.size() > kMaxCredit)
+    return refuse_all(Code::kCreditExceeded, "held: at most 4096");
   for (const std::string_view name : event.queues) {
     if (!is_name(name)) return refuse_all(Code::kInvalidName, "a queue's name");
   }
   std::unordered_set<std::string_view> offered;
   for (const TypeOffer& offer : event.types) {
     if (!is_name(offer.name)) return refuse_all(Code::kInvalidName, "a type's name");
-    if (!offered.insert(offer.name).second) return refuse_all(Code::kInvalidArgument, "a type twice");
+    if (!offered.insert(offer.name).second)
+      return refuse_all(Code::kInvalidArgument, "a type twice");
   }
   if (lanes_.queue_names().size() + event.queues.size() > config_.max_queues + kMaxServed ||
       lanes_.type_names().size() + event.types.size() > config_.max_types + kMaxServed) {
@@ -222,9 +231,10 @@ bool Engine::adopt(WorkerIx worker, const HeldLease& held, Now now, Effects& out
   const Job& job = jobs_[ix];
   if (!job.adoptable || job.lease != kNoLease || held.attempt != job.attempts + 1) return false;
   if (job.state != State::kRunning && !next_state(job.state, Move::kAdopt)) return false;
-  // The mark of a later lease may have been on its way when the last broker ended; that of an earlier one means that
-  // this claim was superseded.
-  if (job.extra && !job.extra->recovered_token.is_zero() && held.token != job.extra->recovered_token &&
+  // The mark of a later lease may have been on its way when the last broker ended; that of an
+  // earlier one means that this claim was superseded.
+  if (job.extra && !job.extra->recovered_token.is_zero() &&
+      held.token != job.extra->recovered_token &&
       grant_of(held.token) <= grant_of(job.extra->recovered_token)) {
     return false;
   }
@@ -262,7 +272,8 @@ void Engine::on(const HostBeat& event, Now now, Effects& out) {
       if (worker == kNoWorker) {
         // Busy since before our start: it will greet us when its job has ended.
         worker = fleet_.add_worker(host_id, running.worker);
-        fleet_[worker].label = host.name + "/" + std::to_string(static_cast<std::uint64_t>(running.worker));
+        fleet_[worker].label =
+            host.name + "/" + std::to_string(static_cast<std::uint64_t>(running.worker));
         fleet_[worker].disconnected_at = now.steady;
       }
       adopt(worker, running, now, out);
@@ -271,7 +282,8 @@ void Engine::on(const HostBeat& event, Now now, Effects& out) {
     if (lease_ix == kNoLease || fleet_[lease_ix].token != running.token) continue;
     Lease& lease = fleet_[lease_ix];
     if (lease.started == Steady{}) lease.started = now.steady;
-    if (now.steady - lease.started > Millis(jobs_[ix].timeout_ms) + config_.deadline_grace) overdue.push_back(ix);
+    if (now.steady - lease.started > Millis(jobs_[ix].timeout_ms) + config_.deadline_grace)
+      overdue.push_back(ix);
   }
   for (const JobIx ix : overdue) {
     // The agent should have ended it. Whoever still runs it has lost the right to.
@@ -286,12 +298,14 @@ void Engine::on(const HostBeat& event, Now now, Effects& out) {
     failure.error_message = text;
     fail(ix, failure, now);
   }
-  // A worker that its agent no longer lists is gone, even if the word of its end was lost on the way.
+  // A worker that its agent no longer lists is gone, even if the word of its end was lost on the
+  // way.
   std::vector<WorkerIx> missing;
   for (std::uint32_t i = 0; i < fleet_.worker_slots(); ++i) {
     Worker& worker = fleet_[WorkerIx{i}];
     if (!worker.alive || worker.host != host_id) continue;
-    const bool listed = std::find(host.workers.begin(), host.workers.end(), worker.number) != host.workers.end();
+    const bool listed =
+        std::find(host.workers.begin(), host.workers.end(), worker.number) != host.workers.end();
     worker.missed_beats = listed ? 0 : static_cast<std::uint8_t>(worker.missed_beats + 1);
     if (worker.missed_beats >= 2) missing.push_back(WorkerIx{i});
   }
@@ -307,7 +321,8 @@ void Engine::on(const WorkerDown& event, Now now, Effects& out) {
   if (ix == kNoWorker) {
     // It may have run a job of ours before this broker started, and never greeted us.
     ix = fleet_.add_worker(host_id, event.worker);
-    fleet_[ix].label = fleet_.hosts()[host_id].name + "/" + std::to_string(static_cast<std::uint64_t>(event.worker));
+    fleet_[ix].label = fleet_.hosts()[host_id].name + "/" +
+                       std::to_string(static_cast<std::uint64_t>(event.worker));
   }
   std::vector<LeaseToken> running;
   std::string of;
@@ -316,7 +331,8 @@ void Engine::on(const WorkerDown& event, Now now, Effects& out) {
     if (job == kNoJob) continue;
     if (jobs_[job].adoptable) adopt(ix, lease, now, out);
     running.push_back(lease.token);
-    of += " running " + std::string(lanes_.name(lanes_.type_of(jobs_[job]))) + " " + to_string(lease.job);
+    of += " running " + std::string(lanes_.name(lanes_.type_of(jobs_[job]))) + " " +
+          to_string(lease.job);
   }
   Failed failure;
   const std::string how = describe(event);
@@ -341,7 +357,8 @@ void Engine::on(const WorkerDown& event, Now now, Effects& out) {
       failure.outcome = Outcome::kCrashed;
       failure.error_type = "jobwire.WorkerCrashed";
       text = "worker " + fleet_[ix].label + " (pid " + std::to_string(event.pid) + ") " + how;
-      if (!event.log_tail.empty()) text += "; last words: " + std::string(last_words(event.log_tail));
+      if (!event.log_tail.empty())
+        text += "; last words: " + std::string(last_words(event.log_tail));
       log(out, Severity::kWarning, "worker " + fleet_[ix].label + " " + how + of);
       break;
   }
@@ -349,7 +366,8 @@ void Engine::on(const WorkerDown& event, Now now, Effects& out) {
   retire_worker(ix, running, failure, now, out);
 }
 
-void Engine::retire_worker(WorkerIx ix, std::span<const LeaseToken> running, const Failed& failure, Now now, Effects& out) {
+void Engine::retire_worker(WorkerIx ix, std::span<const LeaseToken> running, const Failed& failure,
+                           Now now, Effects& out) {
   Worker& worker = fleet_[ix];
   worker.connected = false;
   lanes_.set_room(ix, Room::kNone);
@@ -386,13 +404,14 @@ void Engine::lose_host(const HostId& id, Now now, std::string_view why, Effects&
     Failed failure;
     std::vector<LeaseToken> running;
     if (!why.empty()) {
-      // Presumed running: the oldest, as many as there are slots. They are charged, so that a job that takes its whole
-      // host down does not come back for ever.
+      // Presumed running: the oldest, as many as there are slots. They are charged, so that a job
+      // that takes its whole host down does not come back for ever.
       failure.outcome = Outcome::kCrashed;
       failure.error_type = "jobwire.HostLost";
       failure.error_message = text;
       LeaseIx lease = fleet_[ix].oldest;
-      for (std::uint16_t s = 0; s < std::max<std::uint16_t>(fleet_[ix].slots, 1) && lease != kNoLease; ++s) {
+      for (std::uint16_t s = 0;
+           s < std::max<std::uint16_t>(fleet_[ix].slots, 1) && lease != kNoLease; ++s) {
         running.push_back(fleet_[lease].token);
         lease = fleet_[lease].next;
       }
@@ -434,12 +453,14 @@ void Engine::check_silence(Now now, Effects& out) {
     if (now.steady - host.last_beat > beat_limit) lost.push_back(id);
   }
   for (const HostId& id : lost) {
-    lose_host(id, now, "no heartbeat for " + std::to_string(beat_limit.count() / 1000) + " ms", out);
+    lose_host(id, now, "no heartbeat for " + std::to_string(beat_limit.count() / 1000) + " ms",
+              out);
   }
   std::vector<SessionId> silent;
   for (const auto& [id, session] : sessions_) {
-    const bool beats_itself = session.role == Role::kProducer || session.role == Role::kOperator ||
-                              (session.worker != kNoWorker && fleet_[session.worker].host.is_zero());
+    const bool beats_itself =
+        session.role == Role::kProducer || session.role == Role::kOperator ||
+        (session.worker != kNoWorker && fleet_[session.worker].host.is_zero());
     if (beats_itself && now.steady - session.heard > config_.session_timeout) silent.push_back(id);
   }
   std::sort(silent.begin(), silent.end());
@@ -447,14 +468,17 @@ void Engine::check_silence(Now now, Effects& out) {
     out.session_drops.push_back({id, Code::kHelloFirst});
     on(SessionClosed{id, false}, now, out);
   }
-  // Its agent says that it lives, but its connection is gone and it is not busy: its leases are waiting for nobody.
+  // Its agent says that it lives, but its connection is gone and it is not busy: its leases are
+  // waiting for nobody.
   std::vector<WorkerIx> unreachable;
   for (std::uint32_t i = 0; i < fleet_.worker_slots(); ++i) {
     const Worker& worker = fleet_[WorkerIx{i}];
     if (!worker.alive || worker.connected || worker.host.is_zero()) continue;
     const auto host = fleet_.hosts().find(worker.host);
-    const bool busy = host != fleet_.hosts().end() && host->second.busy.contains(static_cast<std::uint64_t>(worker.number));
-    if (!busy && now.steady - worker.disconnected_at > config_.session_timeout) unreachable.push_back(WorkerIx{i});
+    const bool busy = host != fleet_.hosts().end() &&
+                      host->second.busy.contains(static_cast<std::uint64_t>(worker.number));
+    if (!busy && now.steady - worker.disconnected_at > config_.session_timeout)
+      unreachable.push_back(WorkerIx{i});
   }
   for (const WorkerIx ix : unreachable) retire_worker(ix, {}, {}, now, out);
   check_overdue(now, out);
@@ -466,18 +490,20 @@ void Engine::check_silence(Now now, Effects& out) {
 }
 
 void Engine::check_overdue(Now now, Effects& out) {
-  // Workers without an agent have nobody who tells when a job began: its time counts from the moment when it came to the
-  // front of the worker's leases, at the latest from its grant.
+  // Workers without an agent have nobody who tells when a job began: its time counts from the
+  // moment when it came to the front of the worker's leases, at the latest from its grant.
   for (std::uint32_t i = 0; i < fleet_.worker_slots(); ++i) {
     const WorkerIx ix{i};
     const Worker& worker = fleet_[ix];
     if (!worker.alive || !worker.host.is_zero()) continue;
     std::vector<JobIx> overdue;
     LeaseIx lease_ix = worker.oldest;
-    for (std::uint16_t s = 0; s < worker.slots && lease_ix != kNoLease; ++s, lease_ix = fleet_[lease_ix].next) {
+    for (std::uint16_t s = 0; s < worker.slots && lease_ix != kNoLease;
+         ++s, lease_ix = fleet_[lease_ix].next) {
       Lease& lease = fleet_[lease_ix];
       if (lease.started == Steady{}) lease.started = now.steady;
-      if (now.steady - lease.started > Millis(jobs_[lease.job].timeout_ms) + config_.deadline_grace) {
+      if (now.steady - lease.started >
+          Millis(jobs_[lease.job].timeout_ms) + config_.deadline_grace) {
         overdue.push_back(lease.job);
       }
     }
@@ -504,7 +530,8 @@ void Engine::check_adoption(Now now, Effects& out) {
     for (const WorkerNumber number : host->second.workers) {
       const WorkerIx ix = fleet_.find(id, number);
       const bool ready = ix != kNoWorker && fleet_[ix].group != kNoGroup;
-      if (!ready && !host->second.busy.contains(static_cast<std::uint64_t>(number))) all_here = false;
+      if (!ready && !host->second.busy.contains(static_cast<std::uint64_t>(number)))
+        all_here = false;
     }
   }
   if (all_here || now.steady >= *adopting_until_) close_adoption(now, out);
@@ -522,7 +549,9 @@ void Engine::close_adoption(Now now, Effects& out) {
   }
   orphans_.clear();
   if (again > 0) {
-    log(out, Severity::kInfo, std::to_string(again) + " jobs that ran before the restart were claimed by no worker and run again");
+    log(out, Severity::kInfo,
+        std::to_string(again) +
+            " jobs that ran before the restart were claimed by no worker and run again");
   }
   for (std::uint32_t g = 0; g < lanes_.groups(); ++g) lanes_.heat(GroupIx{g});
 }

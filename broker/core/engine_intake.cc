@@ -25,8 +25,8 @@ void Engine::on(const Submitted& event, Now now, Effects& out) {
   for (const Submission& job : event.jobs) submit(event.session, session->second, job, now, out);
 }
 
-void Engine::refuse(SessionId id, const Submission& job, Code code, const char* field, const char* message,
-                    Millis retry_after, Effects& out) const {
+void Engine::refuse(SessionId id, const Submission& job, Code code, const char* field,
+                    const char* message, Millis retry_after, Effects& out) const {
   ReceiptOut receipt;
   receipt.session = id;
   receipt.id = receipt.job = job.id;
@@ -41,8 +41,10 @@ bool Engine::answer_known(SessionId id, const Submission& submission, Effects& o
   const JobIx ix = jobs_.find(submission.id);
   if (ix != kNoJob) {
     Job& job = jobs_[ix];
-    if (lanes_.name(lanes_.queue_of(job)) != submission.queue || lanes_.name(lanes_.type_of(job)) != submission.type) {
-      refuse(id, submission, Code::kDuplicateMismatch, "id", "known, for another queue or type", Millis{0}, out);
+    if (lanes_.name(lanes_.queue_of(job)) != submission.queue ||
+        lanes_.name(lanes_.type_of(job)) != submission.type) {
+      refuse(id, submission, Code::kDuplicateMismatch, "id", "known, for another queue or type",
+             Millis{0}, out);
       return true;
     }
     if (submission.watch) watch(job, id);
@@ -54,7 +56,8 @@ bool Engine::answer_known(SessionId id, const Submission& submission, Effects& o
         if (waiters.size() < kMaxWatchers) {
           waiters.push_back(id);
         } else {
-          refuse(id, submission, Code::kWindowFull, "id", "submitted by too many at once", kRetrySoon, out);
+          refuse(id, submission, Code::kWindowFull, "id", "submitted by too many at once",
+                 kRetrySoon, out);
         }
       }
     }
@@ -62,7 +65,8 @@ bool Engine::answer_known(SessionId id, const Submission& submission, Effects& o
   }
   if (const FinishedJobs::Entry* entry = finished_.find(submission.id)) {
     if (lanes_.name(entry->queue) != submission.queue) {
-      refuse(id, submission, Code::kDuplicateMismatch, "id", "known, for another queue", Millis{0}, out);
+      refuse(id, submission, Code::kDuplicateMismatch, "id", "known, for another queue", Millis{0},
+             out);
       return true;
     }
     ReceiptOut known;
@@ -77,18 +81,22 @@ bool Engine::answer_known(SessionId id, const Submission& submission, Effects& o
   return false;
 }
 
-std::optional<Code> Engine::full(const Session& session, std::string_view name, std::uint64_t bytes) const {
-  if (session.unreceipted >= config_.window_jobs || session.unreceipted_bytes + bytes > config_.window_bytes) {
+std::optional<Code> Engine::full(const Session& session, std::string_view name,
+                                 std::uint64_t bytes) const {
+  if (session.unreceipted >= config_.window_jobs ||
+      session.unreceipted_bytes + bytes > config_.window_bytes) {
     return Code::kWindowFull;
   }
-  if (unstored_jobs_ >= config_.max_unstored_jobs || unstored_bytes_ + bytes > config_.max_unstored_bytes) {
+  if (unstored_jobs_ >= config_.max_unstored_jobs ||
+      unstored_bytes_ + bytes > config_.max_unstored_bytes) {
     return store_away_ ? Code::kStoreUnavailable : Code::kWindowFull;
   }
   auto& lanes = const_cast<Lanes&>(lanes_);
   const auto known = lanes.queue_names().find(name);
   const std::uint64_t jobs = known ? lanes[QueueIx{*known}].jobs : 0;
   const std::uint64_t held = known ? lanes[QueueIx{*known}].bytes : 0;
-  if (jobs >= config_.max_queue_jobs || held + bytes > config_.max_queue_bytes) return Code::kQueueFull;
+  if (jobs >= config_.max_queue_jobs || held + bytes > config_.max_queue_bytes)
+    return Code::kQueueFull;
   return std::nullopt;
 }
 
@@ -119,15 +127,18 @@ void Engine::submit(SessionId id, Session& session, const Submission& job, Now n
       const JobIx held = jobs_.find(known.job);
       if (held != kNoJob && jobs_[held].stored == State::kNone) {
         // Its holder may still be refused by the store: no promise before that is known.
-        refuse(id, job, Code::kWindowFull, "dedup_key", "held by a job that is being stored", kRetrySoon, out);
+        refuse(id, job, Code::kWindowFull, "dedup_key", "held by a job that is being stored",
+               kRetrySoon, out);
         return;
       }
-      known.state = held != kNoJob ? shown(jobs_[held]) : state_of(known.job).value_or(State::kNone);
+      known.state =
+          held != kNoJob ? shown(jobs_[held]) : state_of(known.job).value_or(State::kNone);
       out.receipts.push_back(known);
       return;
     }
     if (dedups_.size() >= kMaxDedups) {
-      refuse(id, job, Code::kQuotaExceeded, "dedup_key", "too many keys are held", kRetryLater, out);
+      refuse(id, job, Code::kQuotaExceeded, "dedup_key", "too many keys are held", kRetryLater,
+             out);
       return;
     }
   }
@@ -141,10 +152,12 @@ void Engine::submit(SessionId id, Session& session, const Submission& job, Now n
     refuse(id, job, Code::kQuotaExceeded, "type", "too many types", Millis{0}, out);
     return;
   }
-  Wall due = std::max(now.wall + Millis(static_cast<Millis::rep>(job.delay_ms)), Wall(Millis(job.not_before_ms)));
+  Wall due = std::max(now.wall + Millis(static_cast<Millis::rep>(job.delay_ms)),
+                      Wall(Millis(job.not_before_ms)));
   const Wall expires{Millis(job.expires_at_ms)};
   if (job.expires_at_ms != 0 && due >= expires) {
-    refuse(id, job, Code::kInvalidArgument, "expires_at_ms", "before the job may start", Millis{0}, out);
+    refuse(id, job, Code::kInvalidArgument, "expires_at_ms", "before the job may start", Millis{0},
+           out);
     return;
   }
   if (const auto code = full(session, job.queue, job.payload.size())) {
@@ -161,8 +174,9 @@ void Engine::submit(SessionId id, Session& session, const Submission& job, Now n
   fresh.encoding = job.encoding;
   fresh.priority = job.priority;
   fresh.keep_payload = job.keep_payload;
-  fresh.timeout_ms = job.timeout_ms != 0 ? static_cast<std::uint32_t>(job.timeout_ms)
-                                         : static_cast<std::uint32_t>(config_.default_timeout.count());
+  fresh.timeout_ms = job.timeout_ms != 0
+                         ? static_cast<std::uint32_t>(job.timeout_ms)
+                         : static_cast<std::uint32_t>(config_.default_timeout.count());
   fresh.created = now.wall;
   if (delayed) fresh.due = due;
   fresh.expires = expires;
@@ -171,7 +185,8 @@ void Engine::submit(SessionId id, Session& session, const Submission& job, Now n
   fresh.submitter = id;
   if (job.watch) fresh.watcher = id;
   if (job.options) {
-    if (job.options->has_retry) job.options->retry = with_defaults(job.options->retry, config_.retry);
+    if (job.options->has_retry)
+      job.options->retry = with_defaults(job.options->retry, config_.retry);
     fresh.more().options = job.options;
   }
   if (dedups) {
@@ -218,7 +233,9 @@ ResultOut Engine::view(const Job& job) const {
   out.id = job.id;
   out.state = shown(job);
   const bool ended = is_final(out.state);
-  out.known = ended ? Known::kFinal : out.state == State::kRunning ? Known::kRunning : Known::kWaiting;
+  out.known = ended                          ? Known::kFinal
+              : out.state == State::kRunning ? Known::kRunning
+                                             : Known::kWaiting;
   out.attempts = job.attempts;
   out.created = job.created;
   out.started = job.started;
@@ -245,7 +262,8 @@ ResultOut Engine::view(const Job& job) const {
 void Engine::on(const ResultsAsked& event, Now now, Effects& out) {
   const auto session = sessions_.find(event.session);
   if (session == sessions_.end()) {
-    out.refusals.push_back({event.session, Code::kHelloFirst, event.request, Millis{0}, "no session"});
+    out.refusals.push_back(
+        {event.session, Code::kHelloFirst, event.request, Millis{0}, "no session"});
     return;
   }
   session->second.heard = now.steady;
@@ -273,7 +291,8 @@ void Engine::on(const ResultsAsked& event, Now now, Effects& out) {
 void Engine::on(const CancelAsked& event, Now now, Effects& out) {
   const auto session = sessions_.find(event.session);
   if (session == sessions_.end()) {
-    out.refusals.push_back({event.session, Code::kHelloFirst, event.request, Millis{0}, "no session"});
+    out.refusals.push_back(
+        {event.session, Code::kHelloFirst, event.request, Millis{0}, "no session"});
     return;
   }
   session->second.heard = now.steady;
@@ -309,7 +328,8 @@ void Engine::cancel(SessionId session, std::uint64_t request, JobIx ix, Now now,
   }
   if (job.cancelling) return;
   job.cancelling = true;
-  // A worker that has not come back since a restart is asked when it is; else the end of the adoption window decides.
+  // A worker that has not come back since a restart is asked when it is; else the end of the
+  // adoption window decides.
   if (job.lease != kNoLease) ask_to_stop(job, out);
 }
 
@@ -320,7 +340,8 @@ void Engine::ask_to_stop(const Job& job, Effects& out) {
   if (worker.connected) out.recalls.push_back({worker.session, lease.token});
   const auto host = fleet_.hosts().find(worker.host);
   const SessionId agent = host != fleet_.hosts().end() ? host->second.session : worker.session;
-  if (agent != SessionId{}) out.cancel_leases.push_back({agent, lease.token, worker.number, config_.cancel_grace});
+  if (agent != SessionId{})
+    out.cancel_leases.push_back({agent, lease.token, worker.number, config_.cancel_grace});
 }
 
 }  // namespace jobwire::core

@@ -26,19 +26,29 @@ std::uint64_t bytes_of(const JobWrite& write) {
   return bytes;
 }
 
-/// A queue's counters are made of what is written, and written with it: they fit the jobs whatever is refused or lost.
+/// A queue's counters are made of what is written, and written with it: they fit the jobs whatever
+/// is refused or lost.
 void count(const JobWrite& write, QueueDelta& counters) {
   if (write.stored == State::kNone) ++counters.submitted;
   counters.failed_attempts += static_cast<std::uint32_t>(write.attempts.size());
   switch (write.job.state) {
-    case State::kSucceeded: ++counters.succeeded; break;
-    case State::kDead: ++counters.dead; break;
-    case State::kExpired: ++counters.expired; break;
-    case State::kCancelled: ++counters.cancelled; break;
+    case State::kSucceeded:
+      ++counters.succeeded;
+      break;
+    case State::kDead:
+      ++counters.dead;
+      break;
+    case State::kExpired:
+      ++counters.expired;
+      break;
+    case State::kCancelled:
+      ++counters.cancelled;
+      break;
     case State::kNone:
     case State::kScheduled:
     case State::kQueued:
-    case State::kRunning: break;
+    case State::kRunning:
+      break;
   }
 }
 
@@ -76,16 +86,18 @@ void Engine::take_late_marks(Now now) {
     late_marks_.pop_front();
     const Job& job = jobs_[mark.job];
     if (job.id.tail() != mark.id_tail) continue;
-    const bool runs = job.state == State::kRunning && job.lease != kNoLease && fleet_[job.lease].token == mark.token;
-    const bool waits = mark.token.is_zero() && job.state == State::kQueued && job.stored != State::kQueued;
+    const bool runs = job.state == State::kRunning && job.lease != kNoLease &&
+                      fleet_[job.lease].token == mark.token;
+    const bool waits =
+        mark.token.is_zero() && job.state == State::kQueued && job.stored != State::kQueued;
     if (runs || waits) mark_dirty(mark.job);
   }
 }
 
 bool Engine::has_batch(Now now) const {
   if (batch_under_way_ || store_away_ || now.steady < retry_batch_at_) return false;
-  return !dirty_.empty() || !changed_queues_.empty() || !host_writes_.empty() || !stale_notes_.empty() ||
-         finished_.has_work(now.wall);
+  return !dirty_.empty() || !changed_queues_.empty() || !host_writes_.empty() ||
+         !stale_notes_.empty() || finished_.has_work(now.wall);
 }
 
 void Engine::write_of(JobIx ix, JobWrite& write) {
@@ -142,7 +154,8 @@ const Batch& Engine::stage(Now now) {
   batch_.sequence = sequence_ + 1;
   batch_.now = now.wall;
   std::uint64_t bytes = 0;
-  while (!dirty_.empty() && batch_.jobs.size() < config_.max_batch_jobs && bytes < config_.max_batch_bytes) {
+  while (!dirty_.empty() && batch_.jobs.size() < config_.max_batch_jobs &&
+         bytes < config_.max_batch_bytes) {
     const JobIx ix = dirty_.front();
     dirty_.pop_front();
     Job& job = jobs_[ix];
@@ -150,7 +163,8 @@ const Batch& Engine::stage(Now now) {
     const bool nothing_new = job.stored == job.state && job.state != State::kRunning &&
                              (!job.extra || job.extra->unstored_attempts.empty());
     if (nothing_new) continue;
-    staged_.push_back({ix, job.state, job.stored == State::kNone, job.ack_session, job.ack_sequence, 0});
+    staged_.push_back(
+        {ix, job.state, job.stored == State::kNone, job.ack_session, job.ack_sequence, 0});
     job.ack_session = SessionId{};
     job.staged = true;
     batch_.jobs.emplace_back();
@@ -223,7 +237,8 @@ void Engine::settle(SessionId session_id, std::uint64_t sequence) {
   if (session == sessions_.end() || session->second.worker == kNoWorker) return;
   const WorkerIx ix = session->second.worker;
   Worker& worker = fleet_[ix];
-  const auto at = static_cast<std::uint32_t>(sequence - static_cast<std::uint32_t>(worker.settled + 1));
+  const auto at =
+      static_cast<std::uint32_t>(sequence - static_cast<std::uint32_t>(worker.settled + 1));
   if (at >= worker.unsettled.size() || worker.unsettled[at] == 0) return;
   --worker.unsettled[at];
   if (worker.unsettled.front() == 0 && !worker.ack_pending) {
@@ -242,7 +257,8 @@ void Engine::acknowledge(Effects& out) {
       worker.unsettled.pop_front();
       ++worker.settled;
     }
-    if (worker.settled != before && worker.connected) out.acks.push_back({worker.session, worker.settled});
+    if (worker.settled != before && worker.connected)
+      out.acks.push_back({worker.session, worker.settled});
   }
   to_acknowledge_.clear();
 }
@@ -279,7 +295,8 @@ void Engine::stored(const Staged& staged, Now now, Effects& out) {
   job.stored = staged.state;
   unstored_report_bytes_ -= staged.report_bytes;
   if (staged.inserted) note_stored(job, out);
-  // Beyond the budget the payloads of jobs that wait stay in the store, and are read again shortly before they are needed.
+  // Beyond the budget the payloads of jobs that wait stay in the store, and are read again shortly
+  // before they are needed.
   const bool waits = staged.inserted || job.state == State::kScheduled;
   if (waits && job.resident && resident_bytes_ > config_.payload_budget) {
     make_resident(job, false);
@@ -350,7 +367,8 @@ void Engine::turn_away(JobIx ix, Code code, Effects& out) {
     }
     for (const SessionId watcher : job.extra->watchers) tell_unknown(job, watcher, out);
     for (const CancelWaiter& waiter : job.extra->cancel_waiters) {
-      out.cancel_replies.push_back({waiter.session, waiter.request, job.id, Code::kUnknownJob, State::kNone});
+      out.cancel_replies.push_back(
+          {waiter.session, waiter.request, job.id, Code::kUnknownJob, State::kNone});
     }
     if (job.extra->options) {
       const auto held = dedups_.find(job.extra->options->dedup_key);
@@ -367,7 +385,8 @@ void Engine::on(const BatchRejected& event, Now now, Effects& out) {
   batch_under_way_ = false;
   retry_batch_at_ = now.steady + kRetryRejected;
   if (event.code == Code::kStoreFull) {
-    // Whatever makes room must not be turned down together with new jobs: none come into a batch for a while.
+    // Whatever makes room must not be turned down together with new jobs: none come into a batch
+    // for a while.
     store_full_until_ = now.steady + kFullFor;
     const auto first_new = std::stable_partition(dirty_.begin(), dirty_.end(), [&](JobIx ix) {
       return jobs_[ix].stored != State::kNone || jobs_[ix].staged;

@@ -16,8 +16,9 @@
 #include "core/record.h"
 #include "core/time.h"
 
-/// What reaches the core. Views and spans point at memory of the caller and end with the call: the core copies what it
-/// keeps. The form is already right (sizes, offsets, enums in range); what the values mean is judged in the core.
+/// What reaches the core. Views and spans point at memory of the caller and end with the call: the
+/// core copies what it keeps. The form is already right (sizes, offsets, enums in range); what the
+/// values mean is judged in the core.
 namespace jobwire::core {
 
 enum class Role : std::uint8_t { kNone = 0, kProducer, kWorker, kAgent, kOperator };
@@ -52,7 +53,8 @@ struct Submission {
   std::int64_t expires_at_ms = 0;
   bool watch = false;
   bool keep_payload = false;
-  /// Everything else, when the job has any of it. Zeros in `retry` stand for the broker's defaults; timeouts 0 takes attempts.
+  /// Everything else, when the job has any of it. Zeros in `retry` stand for the broker's defaults;
+  /// timeouts 0 takes attempts.
   std::shared_ptr<JobOptions> options;
 };
 
@@ -130,7 +132,14 @@ struct HostBeat {
   std::span<const HeldLease> running;
 };
 
-enum class WorkerEnd : std::uint8_t { kNone = 0, kCrashed, kTimedOut, kCancelled, kRecycled, kStopped };
+enum class WorkerEnd : std::uint8_t {
+  kNone = 0,
+  kCrashed,
+  kTimedOut,
+  kCancelled,
+  kRecycled,
+  kStopped
+};
 
 struct WorkerDown {
   SessionId session{};  // the agent's
@@ -169,8 +178,9 @@ struct PayloadsLoaded {
 /// Take no new work: the broker is about to stop.
 struct ShutdownBegun {};
 
-using Event = std::variant<SessionOpened, SessionClosed, Submitted, ResultsAsked, CancelAsked, WorkerReady, ResultsReported,
-                           HandedBack, HostBeat, WorkerDown, BatchCommitted, BatchRejected, StoreWentAway, StoreCameBack,
-                           PayloadsLoaded, ShutdownBegun>;
+using Event =
+    std::variant<SessionOpened, SessionClosed, Submitted, ResultsAsked, CancelAsked, WorkerReady,
+                 ResultsReported, HandedBack, HostBeat, WorkerDown, BatchCommitted, BatchRejected,
+                 StoreWentAway, StoreCameBack, PayloadsLoaded, ShutdownBegun>;
 
 }  // namespace jobwire::core

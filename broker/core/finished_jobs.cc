@@ -14,7 +14,8 @@ Wall made_at(const JobId& id) {
 std::optional<Wall> FinishedJobs::Shelf::front() const {
   std::optional<Wall> first;
   if (!in_order.empty()) first = in_order.front().first;
-  if (!own_ttl.empty() && (!first || own_ttl.begin()->first < *first)) first = own_ttl.begin()->first;
+  if (!own_ttl.empty() && (!first || own_ttl.begin()->first < *first))
+    first = own_ttl.begin()->first;
   return first;
 }
 
@@ -37,7 +38,8 @@ void FinishedJobs::refresh(const ShelfKey& key, const Shelf& shelf, std::optiona
   }
 }
 
-void FinishedJobs::add(const JobId& id, QueueIx queue, State state, Wall finished, Millis ttl, std::uint32_t bytes) {
+void FinishedJobs::add(const JobId& id, QueueIx queue, State state, Wall finished, Millis ttl,
+                       std::uint32_t bytes) {
   if (!by_id_.emplace(id, Entry{queue, state}).second) return;
   const ShelfKey key = key_of(queue, state);
   Shelf& shelf = shelves_[key];
@@ -68,7 +70,8 @@ void FinishedJobs::collect(Wall now, std::size_t limit, std::vector<Removal>& ou
     Shelf& shelf = shelves_[key];
     const auto old_front = shelf.front();
     Kept kept;
-    if (shelf.own_ttl.empty() || (!shelf.in_order.empty() && shelf.in_order.front().first <= shelf.own_ttl.begin()->first)) {
+    if (shelf.own_ttl.empty() ||
+        (!shelf.in_order.empty() && shelf.in_order.front().first <= shelf.own_ttl.begin()->first)) {
       kept = shelf.in_order.front().second;
       shelf.in_order.pop_front();
     } else {

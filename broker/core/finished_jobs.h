@@ -24,8 +24,9 @@ struct Retention {
   std::uint64_t bytes = 0;
 };
 
-/// Jobs that have ended and are still kept in the store: their ids, so that a submit that comes again gets the same
-/// receipt, and the order in which they go. Dead jobs have a retention of their own. O(log queues) a job.
+/// Jobs that have ended and are still kept in the store: their ids, so that a submit that comes
+/// again gets the same receipt, and the order in which they go. Dead jobs have a retention of their
+/// own. O(log queues) a job.
 class FinishedJobs {
  public:
   FinishedJobs(const Retention& ended, const Retention& dead) : ended_(ended), dead_(dead) {}
@@ -38,21 +39,25 @@ class FinishedJobs {
   const Entry* find(const JobId& id) const;
 
   /// `ttl` 0: the retention's age. `bytes` is roughly what the store holds for it.
-  void add(const JobId& id, QueueIx queue, State state, Wall finished, Millis ttl, std::uint32_t bytes);
+  void add(const JobId& id, QueueIx queue, State state, Wall finished, Millis ttl,
+           std::uint32_t bytes);
 
   struct Removal {
     JobId id;
     QueueIx queue{};
     State state = State::kNone;
   };
-  /// Takes off their shelves at most `limit` jobs that are too old or too many, oldest first. They are known until gone()
-  /// says that the store no longer has them; put_back() says that it still does, and they come again first.
+  /// Takes off their shelves at most `limit` jobs that are too old or too many, oldest first. They
+  /// are known until gone() says that the store no longer has them; put_back() says that it still
+  /// does, and they come again first.
   void collect(Wall now, std::size_t limit, std::vector<Removal>& out);
   void gone(const JobId& id, Wall now);
   void put_back(const Removal& removal);
 
   /// When the oldest has to go, or now if there are too many.
-  bool has_work(Wall now) const { return !over_.empty() || (!fronts_.empty() && fronts_.begin()->first <= now); }
+  bool has_work(Wall now) const {
+    return !over_.empty() || (!fronts_.empty() && fronts_.begin()->first <= now);
+  }
   std::size_t size() const { return by_id_.size(); }
 
   /// Ids made before this moment may have been here and gone.

@@ -60,7 +60,8 @@ void Fleet::unlink(LeaseIx ix) {
   worker.load_us -= lease.estimate_us;
 }
 
-LeaseIx Fleet::add_lease(JobIx job, WorkerIx worker, const LeaseToken& token, std::uint32_t estimate_us, Steady now) {
+LeaseIx Fleet::add_lease(JobIx job, WorkerIx worker, const LeaseToken& token,
+                         std::uint32_t estimate_us, Steady now) {
   LeaseIx ix = free_leases_;
   if (ix == kNoLease) {
     ix = LeaseIx{static_cast<std::uint32_t>(leases_.size())};

@@ -59,7 +59,8 @@ struct Worker {
   std::uint32_t leases = 0;
   std::uint64_t load_us = 0;  // sum of the estimates of its leases
 
-  /// Results messages that are not settled: how many of their jobs wait for a commit. The front has sequence settled + 1.
+  /// Results messages that are not settled: how many of their jobs wait for a commit. The front has
+  /// sequence settled + 1.
   std::deque<std::uint32_t> unsettled;
   std::uint64_t settled = 0;
   bool ack_pending = false;
@@ -78,7 +79,8 @@ struct Host {
   std::unordered_set<std::uint64_t> busy;  // workers that ran something at the last beat
 };
 
-/// Hosts, their workers, and the leases that these hold. Bookkeeping only: what a loss means is the engine's.
+/// Hosts, their workers, and the leases that these hold. Bookkeeping only: what a loss means is the
+/// engine's.
 class Fleet {
  public:
   Worker& operator[](WorkerIx ix) { return workers_[raw(ix)]; }
@@ -92,7 +94,8 @@ class Fleet {
   std::uint32_t worker_slots() const { return static_cast<std::uint32_t>(workers_.size()); }
   std::size_t workers() const { return by_number_.size(); }
 
-  LeaseIx add_lease(JobIx job, WorkerIx worker, const LeaseToken& token, std::uint32_t estimate_us, Steady now);
+  LeaseIx add_lease(JobIx job, WorkerIx worker, const LeaseToken& token, std::uint32_t estimate_us,
+                    Steady now);
   void remove_lease(LeaseIx ix);
   /// Moves a lease to another worker (the same process after a reconnect).
   void move_lease(LeaseIx ix, WorkerIx to);
@@ -111,7 +114,8 @@ class Fleet {
   };
   struct KeyHash {
     std::size_t operator()(const Key& key) const noexcept {
-      return Id16Hash<HostIdTag>{}(key.host) ^ (static_cast<std::uint64_t>(key.number) * 0x9e3779b97f4a7c15ULL);
+      return Id16Hash<HostIdTag>{}(key.host) ^
+             (static_cast<std::uint64_t>(key.number) * 0x9e3779b97f4a7c15ULL);
     }
   };
 

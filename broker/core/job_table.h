@@ -38,11 +38,11 @@ struct JobExtra {
   std::shared_ptr<const JobOptions> options;
   std::vector<Attempt> unstored_attempts;
   std::shared_ptr<const Attempt> last_failure;
-  std::vector<SessionId> watchers;          // beside Job::watcher
-  std::vector<SessionId> receipt_waiters;   // submitted it again before it was stored
+  std::vector<SessionId> watchers;         // beside Job::watcher
+  std::vector<SessionId> receipt_waiters;  // submitted it again before it was stored
   std::vector<CancelWaiter> cancel_waiters;
-  std::string ended_at;                     // label of the worker whose result counted
-  LeaseToken recovered_token;               // running, says the store, at a worker that has not come back yet
+  std::string ended_at;        // label of the worker whose result counted
+  LeaseToken recovered_token;  // running, says the store, at a worker that has not come back yet
 };
 
 /// A job that has not ended, or whose end is not stored yet. Kept small: there may be ten million.
@@ -62,8 +62,8 @@ struct Job {
   JobIx previous = kNoJob;
   LaneIx lane{};
   LeaseIx lease = kNoLease;
-  SessionId submitter{};  // until the receipt is sent
-  SessionId watcher{};    // gets the result pushed
+  SessionId submitter{};           // until the receipt is sent
+  SessionId watcher{};             // gets the result pushed
   SessionId ack_session{};         // whose Results message waits for this job's commit; 0 none
   std::uint32_t ack_sequence = 0;  // low bits of that message's sequence
   std::uint32_t generation = 0;
@@ -78,9 +78,9 @@ struct Job {
   std::uint8_t raised = 0;
   std::uint8_t timed_out = 0;
   std::uint8_t crashed = 0;
-  bool dirty : 1 = false;       // waits for the next batch
-  bool staged : 1 = false;      // is in the batch under way
-  bool linked : 1 = false;      // is in its lane's ready list
+  bool dirty : 1 = false;   // waits for the next batch
+  bool staged : 1 = false;  // is in the batch under way
+  bool linked : 1 = false;  // is in its lane's ready list
   bool keep_payload : 1 = false;
   bool cancelling : 1 = false;  // running, and asked to stop
   bool adoptable : 1 = false;   // recovered, not leased since: a worker may say that it runs it
@@ -104,8 +104,8 @@ class JobTable {
   /// A fresh slot for `id`. Requires: the id is not here.
   JobIx insert(const JobId& id);
 
-  /// Gives the slot back. Requires: nothing but timers refers to it any more: their stamps go on in the slot, so that
-  /// the same id in the same slot does not inherit them.
+  /// Gives the slot back. Requires: nothing but timers refers to it any more: their stamps go on in
+  /// the slot, so that the same id in the same slot does not inherit them.
   void erase(JobIx ix);
 
   std::size_t size() const { return by_id_.size(); }

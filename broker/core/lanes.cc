@@ -34,7 +34,8 @@ LaneIx Lanes::lane(QueueIx queue, TypeIx type) {
 }
 
 GroupIx Lanes::group(const std::vector<QueueIx>& queues, const std::vector<TypeIx>& types) {
-  const auto [entry, fresh] = group_of_.try_emplace({queues, types}, GroupIx{static_cast<std::uint32_t>(groups_.size())});
+  const auto [entry, fresh] =
+      group_of_.try_emplace({queues, types}, GroupIx{static_cast<std::uint32_t>(groups_.size())});
   if (!fresh) return entry->second;
   groups_.emplace_back();
   Group& group = groups_.back();
@@ -115,7 +116,8 @@ void Lanes::unlink(JobIx ix) {
   (job.next == kNoJob ? list.tail : jobs_[job.next].previous) = job.previous;
   job.next = job.previous = kNoJob;
   job.linked = false;
-  if (list.head == kNoJob) lane.mask = static_cast<std::uint16_t>(lane.mask & ~(1U << job.priority));
+  if (list.head == kNoJob)
+    lane.mask = static_cast<std::uint16_t>(lane.mask & ~(1U << job.priority));
   --lane.ready;
 }
 
@@ -137,8 +139,10 @@ void Lanes::set_room(WorkerIx ix, Room room) {
   Group& group = groups_[raw(worker.group)];
   if (worker.room != Room::kNone) {
     Group::List& list = worker.room == Room::kIdle ? group.idle : group.ahead;
-    (worker.room_previous == kNoWorker ? list.head : fleet_[worker.room_previous].room_next) = worker.room_next;
-    (worker.room_next == kNoWorker ? list.tail : fleet_[worker.room_next].room_previous) = worker.room_previous;
+    (worker.room_previous == kNoWorker ? list.head : fleet_[worker.room_previous].room_next) =
+        worker.room_next;
+    (worker.room_next == kNoWorker ? list.tail : fleet_[worker.room_next].room_previous) =
+        worker.room_previous;
     worker.room_next = worker.room_previous = kNoWorker;
     --list.size;
     --group.with_room;

@@ -49,7 +49,8 @@ struct Queue {
 };
 
 struct JobType {
-  /// Measured run time of one job with the worker's own cost, exponentially weighted; 0 until the first result.
+  /// Measured run time of one job with the worker's own cost, exponentially weighted; 0 until the
+  /// first result.
   double run_us = 0;
 };
 
@@ -64,7 +65,7 @@ struct Group {
   std::deque<std::uint32_t> ring;
   std::uint32_t quantum_left = 0;  // chunks that the front queue may still take
   std::unordered_map<std::uint32_t, std::uint16_t> offers;  // type -> position in Ready.types
-  std::uint32_t with_room = 0;  // members in one of the two lists
+  std::uint32_t with_room = 0;                              // members in one of the two lists
   struct List {
     WorkerIx head = kNoWorker;
     WorkerIx tail = kNoWorker;
@@ -75,8 +76,9 @@ struct Group {
   bool hot = false;  // is in the engine's list of groups to look at
 };
 
-/// Queues, types, lanes and groups: which job is next for which workers. It knows nothing of leases or of the store.
-/// All steps per job are O(1), but for the lanes of one queue, which are as many as its types.
+/// Queues, types, lanes and groups: which job is next for which workers. It knows nothing of leases
+/// or of the store. All steps per job are O(1), but for the lanes of one queue, which are as many
+/// as its types.
 class Lanes {
  public:
   Lanes(JobTable& jobs, Fleet& fleet) : jobs_(jobs), fleet_(fleet) {}

@@ -11,7 +11,8 @@
 
 namespace jobwire::core {
 
-/// Names turned into small numbers, for ever: the views stay valid for the table's life. The caller bounds the count.
+/// Names turned into small numbers, for ever: the views stay valid for the table's life. The caller
+/// bounds the count.
 class NameTable {
  public:
   std::optional<std::uint32_t> find(std::string_view name) const {

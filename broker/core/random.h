@@ -5,8 +5,9 @@
 
 namespace jobwire::core {
 
-/// SplitMix64 (Steele, Lea, Flood 2014, doi:10.1145/2714064.2660195): lease nonces and jitter. The seed is an argument
-/// of the core, so that a run can be repeated; in `jobwired` it comes from the kernel.
+/// SplitMix64 (Steele, Lea, Flood 2014, doi:10.1145/2714064.2660195): lease nonces and jitter. The
+/// seed is an argument of the core, so that a run can be repeated; in `jobwired` it comes from the
+/// kernel.
 class Random {
  public:
   explicit Random(std::uint64_t seed) : state_(seed) {}

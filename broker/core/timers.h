@@ -11,8 +11,9 @@
 
 namespace jobwire::core {
 
-/// Moments at which a job must be looked at again. A heap with lazy removal: an entry that no longer fits its job is
-/// dropped by whoever takes it, or by sweep(), so setting a timer anew is just one more entry. 32 bytes an entry, O(log n).
+/// Moments at which a job must be looked at again. A heap with lazy removal: an entry that no
+/// longer fits its job is dropped by whoever takes it, or by sweep(), so setting a timer anew is
+/// just one more entry. 32 bytes an entry, O(log n).
 class Timers {
  public:
   enum class Kind : std::uint8_t { kDue, kExpire };
@@ -44,7 +45,8 @@ class Timers {
     return entry;
   }
 
-  /// Throws out the entries that are stale, once there are twice as many as after the last time: O(1) an entry set.
+  /// Throws out the entries that are stale, once there are twice as many as after the last time:
+  /// O(1) an entry set.
   template <typename Stale>
   void sweep(Stale&& stale) {
     if (heap_.size() < sweep_at_) return;

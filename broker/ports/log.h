@@ -13,8 +13,8 @@ class Log {
  public:
   virtual ~Log() = default;
 
-  /// Writes one line. Lines with the same non-empty `key` (a literal) are limited in rate, and what was left out is
-  /// counted and said later. Never a payload or a secret.
+  /// Writes one line. Lines with the same non-empty `key` (a literal) are limited in rate, and what
+  /// was left out is counted and said later. Never a payload or a secret.
   virtual void write(Level level, const char* key, std::string_view text) = 0;
 };
 

@@ -34,8 +34,9 @@ wire::ProtocolLimits limits_of(const BrokerConfig& config) {
 
 }  // namespace
 
-Broker::Broker(const BrokerConfig& config, ports::Store& store, ports::Transport& transport, const ports::Clock& clock,
-               ports::Log& log, const std::array<std::uint8_t, 16>& id, std::uint64_t seed)
+Broker::Broker(const BrokerConfig& config, ports::Store& store, ports::Transport& transport,
+               const ports::Clock& clock, ports::Log& log, const std::array<std::uint8_t, 16>& id,
+               std::uint64_t seed)
     : config_(config),
       store_(store),
       transport_(transport),
@@ -75,7 +76,8 @@ ports::Status Broker::recover() {
   }
   auto dedups = store_.recover_dedups();
   if (!dedups) return dedups.failure();
-  for (const ports::RecoveredDedup& dedup : *dedups) engine_->restore_dedup(dedup.key, dedup.job, dedup.left, start);
+  for (const ports::RecoveredDedup& dedup : *dedups)
+    engine_->restore_dedup(dedup.key, dedup.job, dedup.left, start);
   auto hosts = store_.recover_hosts();
   if (!hosts) return hosts.failure();
   for (const core::HostId& host : *hosts) engine_->restore_host(host);
@@ -84,10 +86,12 @@ ports::Status Broker::recover() {
 
   const auto took = std::chrono::duration_cast<core::Millis>(now.steady - start.steady).count();
   log_.write(ports::Level::kInfo, "",
-             "recovered " + std::to_string(jobs) + " waiting and " + std::to_string(finals) + " finished jobs in " +
-                 std::to_string(took) + " ms from " + opened_.description + ", epoch " + std::to_string(opened_.epoch));
+             "recovered " + std::to_string(jobs) + " waiting and " + std::to_string(finals) +
+                 " finished jobs in " + std::to_string(took) + " ms from " + opened_.description +
+                 ", epoch " + std::to_string(opened_.epoch));
   if (senseless > 0) {
-    log_.write(ports::Level::kWarning, "", std::to_string(senseless) + " jobs in the store make no sense and were left alone");
+    log_.write(ports::Level::kWarning, "",
+               std::to_string(senseless) + " jobs in the store make no sense and were left alone");
   }
   return {};
 }
@@ -160,7 +164,8 @@ void Broker::handle(const ports::Received& message, core::Now now) {
                    deliver(sender.session, encoder_.heartbeat(beat.sequence), {});
                  },
                  [&](const wire::SubmitIn& submit) {
-                   effects_.receipts.insert(effects_.receipts.end(), submit.bad.begin(), submit.bad.end());
+                   effects_.receipts.insert(effects_.receipts.end(), submit.bad.begin(),
+                                            submit.bad.end());
                    if (!submit.good.jobs.empty()) feed(submit.good);
                  },
                  [&](const wire::ProgressIn&) {},
@@ -173,8 +178,9 @@ void Broker::handle_refused(const ports::Received& message, const wire::RefusedI
   ++counters_.refused_messages;
   // A peer that was not greeted yet is normal after a restart; the others are worth a line.
   if (refused.code != core::Code::kHelloFirst) {
-    log_.write(ports::Level::kWarning, "refused-message",
-               "refused a message: " + std::string(wire::name_of(refused.code)) + ", " + refused.message);
+    log_.write(
+        ports::Level::kWarning, "refused-message",
+        "refused a message: " + std::string(wire::name_of(refused.code)) + ", " + refused.message);
   }
   send_to(message.peer, encoder_.refused(refused.code, refused.message, refused.request));
 }
@@ -183,15 +189,18 @@ void Broker::greet(const ports::Received& message, const wire::HelloIn& hello, c
   if (const auto known = session_of_.find(message.peer); known != session_of_.end()) {
     const Session& old = sessions_.at(known->second);
     // A worker or an agent is known again by its host; for the others the old session ends here.
-    if (old.role == core::Role::kProducer || old.role == core::Role::kOperator || old.stands_alone) {
+    if (old.role == core::Role::kProducer || old.role == core::Role::kOperator ||
+        old.stands_alone) {
       close(known->second, true, now);
     } else {
       forget_session(known->second);
     }
   } else if (sessions_.size() >= config_.max_sessions) {
     ++counters_.refused_messages;
-    log_.write(ports::Level::kWarning, "sessions", "refused a peer: " + std::to_string(sessions_.size()) + " sessions are open");
-    send_to(message.peer, encoder_.refused(core::Code::kQuotaExceeded, "too many sessions", 0, core::Millis(1'000)));
+    log_.write(ports::Level::kWarning, "sessions",
+               "refused a peer: " + std::to_string(sessions_.size()) + " sessions are open");
+    send_to(message.peer, encoder_.refused(core::Code::kQuotaExceeded, "too many sessions", 0,
+                                           core::Millis(1'000)));
     return;
   }
   const core::SessionId id{++last_session_};
@@ -213,37 +222,46 @@ void Broker::greet(const ports::Received& message, const wire::HelloIn& hello, c
   welcome.now = now.wall;
   welcome.version = config_.version;
   deliver(id, encoder_.welcome(welcome), {});
-  log_.write(ports::Level::kDebug, "", "session " + std::to_string(last_session_) + ": " + std::string(hello.client));
+  log_.write(ports::Level::kDebug, "",
+             "session " + std::to_string(last_session_) + ": " + std::string(hello.client));
 }
 
 void Broker::take_store_events(core::Now now) {
   store_events_.clear();
   store_.poll(now.steady, store_events_);
   for (ports::StoreEvent& event : store_events_) {
-    std::visit(Overloaded{
-                   [&](const ports::Committed& done) { engine_->apply(core::BatchCommitted{done.sequence}, now, effects_); },
-                   [&](const ports::BatchRefused& refused) {
-                     log_.write(ports::Level::kWarning, "batch-refused", "the store refused a batch: " + refused.message);
-                     engine_->apply(core::BatchRejected{refused.sequence, refused.code}, now, effects_);
-                   },
-                   [&](const ports::StoreAway& away) {
-                     log_.write(ports::Level::kWarning, "store-away", "the store is away: " + away.message);
-                     engine_->apply(core::StoreWentAway{}, now, effects_);
-                   },
-                   [&](const ports::StoreBack& back) {
-                     std::string text = "the store is back";
-                     if (back.repaired > 0) text += "; it had lost " + std::to_string(back.repaired) + " batches, written again";
-                     log_.write(ports::Level::kWarning, "", text);
-                     engine_->apply(core::StoreCameBack{}, now, effects_);
-                     // Whatever was asked before it went is asked again: an answer that comes twice finds no question.
-                     for (auto& [tag, read] : reads_) waiting_reads_.push_back(std::move(read));
-                     reads_.clear();
-                   },
-                   [&](const ports::Fenced& fenced) { finish(End::kFenced, fenced.message); },
-                   [&](const ports::StoreDiverged& diverged) { finish(End::kDiverged, diverged.message); },
-                   [&](ports::ReadDone& done) { take_read(std::move(done), now); },
-               },
-               event);
+    std::visit(
+        Overloaded{
+            [&](const ports::Committed& done) {
+              engine_->apply(core::BatchCommitted{done.sequence}, now, effects_);
+            },
+            [&](const ports::BatchRefused& refused) {
+              log_.write(ports::Level::kWarning, "batch-refused",
+                         "the store refused a batch: " + refused.message);
+              engine_->apply(core::BatchRejected{refused.sequence, refused.code}, now, effects_);
+            },
+            [&](const ports::StoreAway& away) {
+              log_.write(ports::Level::kWarning, "store-away",
+                         "the store is away: " + away.message);
+              engine_->apply(core::StoreWentAway{}, now, effects_);
+            },
+            [&](const ports::StoreBack& back) {
+              std::string text = "the store is back";
+              if (back.repaired > 0)
+                text +=
+                    "; it had lost " + std::to_string(back.repaired) + " batches, written again";
+              log_.write(ports::Level::kWarning, "", text);
+              engine_->apply(core::StoreCameBack{}, now, effects_);
+              // Whatever was asked before it went is asked again: an answer that comes twice finds
+              // no question.
+              for (auto& [tag, read] : reads_) waiting_reads_.push_back(std::move(read));
+              reads_.clear();
+            },
+            [&](const ports::Fenced& fenced) { finish(End::kFenced, fenced.message); },
+            [&](const ports::StoreDiverged& diverged) { finish(End::kDiverged, diverged.message); },
+            [&](ports::ReadDone& done) { take_read(std::move(done), now); },
+        },
+        event);
   }
 }
 
@@ -255,7 +273,8 @@ void Broker::take_read(ports::ReadDone done, core::Now now) {
   if (read.questions.empty()) {
     std::vector<core::PayloadLoaded> payloads;
     payloads.reserve(done.jobs.size());
-    for (const ports::StoredJob& job : done.jobs) payloads.push_back({job.id, job.found, job.job.payload});
+    for (const ports::StoredJob& job : done.jobs)
+      payloads.push_back({job.id, job.found, job.job.payload});
     engine_->apply(core::PayloadsLoaded{payloads}, now, effects_);
     return;
   }
@@ -308,13 +327,14 @@ std::vector<core::RefusalOut> Broker::start_reads() {
   Read results;
   for (const core::ResultReadOut& wanted : effects_.result_reads) {
     if (waiting.size() >= kMaxWaitingReads) {
-      refused.push_back({wanted.session, core::Code::kStoreUnavailable, wanted.request, core::Millis(1'000),
-                                   "too many questions wait for the store"});
+      refused.push_back({wanted.session, core::Code::kStoreUnavailable, wanted.request,
+                         core::Millis(1'000), "too many questions wait for the store"});
       continue;
     }
     results.request.ids.push_back(wanted.id);
     results.questions.push_back({wanted.session, wanted.request});
-    if (results.request.ids.size() == kIdsPerRead) waiting.push_back(std::exchange(results, Read{}));
+    if (results.request.ids.size() == kIdsPerRead)
+      waiting.push_back(std::exchange(results, Read{}));
   }
   if (!results.request.ids.empty()) waiting.push_back(std::move(results));
   for (Read& read : waiting) ask(std::move(read));
@@ -324,7 +344,8 @@ std::vector<core::RefusalOut> Broker::start_reads() {
 void Broker::execute() {
   for (const core::LogOut& line : effects_.logs) {
     const bool warning = line.severity == core::Severity::kWarning;
-    log_.write(warning ? ports::Level::kWarning : ports::Level::kInfo, warning ? "engine" : "", line.text);
+    log_.write(warning ? ports::Level::kWarning : ports::Level::kInfo, warning ? "engine" : "",
+               line.text);
   }
   encoder_.encode(effects_, *this);
   for (const core::SessionDropOut& drop : effects_.session_drops) {
@@ -335,21 +356,28 @@ void Broker::execute() {
   }
 }
 
-void Broker::put(const wire::Outgoing& message) { deliver(message.session, message.envelope, message.blob); }
+void Broker::put(const wire::Outgoing& message) {
+  deliver(message.session, message.envelope, message.blob);
+}
 
 void Broker::deliver(core::SessionId id, wire::ByteSpan envelope, wire::ByteSpan blob) {
   const auto session = sessions_.find(id);
   if (session == sessions_.end()) return;
   switch (transport_.send(session->second.peer, envelope, blob)) {
-    case ports::Sent::kYes: return;
+    case ports::Sent::kYes:
+      return;
     case ports::Sent::kFull:
       ++counters_.slow_readers;
-      log_.write(ports::Level::kWarning, "slow-reader", "closed a session whose peer does not read");
-      if (std::find(slow_readers_.begin(), slow_readers_.end(), session->second.peer) == slow_readers_.end()) {
+      log_.write(ports::Level::kWarning, "slow-reader",
+                 "closed a session whose peer does not read");
+      if (std::find(slow_readers_.begin(), slow_readers_.end(), session->second.peer) ==
+          slow_readers_.end()) {
         slow_readers_.push_back(session->second.peer);
       }
       break;
-    case ports::Sent::kGone: ++counters_.undeliverable; break;
+    case ports::Sent::kGone:
+      ++counters_.undeliverable;
+      break;
   }
   broken_.push_back(id);
 }
@@ -357,7 +385,8 @@ void Broker::deliver(core::SessionId id, wire::ByteSpan envelope, wire::ByteSpan
 void Broker::tell_slow_readers() {
   std::erase_if(slow_readers_, [&](ports::PeerId peer) {
     if (session_of_.contains(peer)) return true;  // it has greeted anew
-    const auto envelope = encoder_.refused(core::Code::kSlowReader, "the session was closed: its messages were not read");
+    const auto envelope = encoder_.refused(core::Code::kSlowReader,
+                                           "the session was closed: its messages were not read");
     return transport_.send(peer, envelope, {}) != ports::Sent::kFull;
   });
 }
@@ -386,14 +415,16 @@ void Broker::begin_shutdown() {
   const core::Now now = clock_.now();
   shutdown_until_ = now.steady + config_.shutdown_deadline;
   engine_->apply(core::ShutdownBegun{}, now, effects_);
-  log_.write(ports::Level::kInfo, "", "stopping: no new jobs are taken, what was taken is being stored");
+  log_.write(ports::Level::kInfo, "",
+             "stopping: no new jobs are taken, what was taken is being stored");
 }
 
 void Broker::check_shutdown(core::Now now) {
   const bool drained = engine_->drained();
   if (!drained && now.steady < shutdown_until_) return;
   for (const auto& [id, session] : sessions_) {
-    transport_.send(session.peer, encoder_.goodbye(core::Code::kShuttingDown, "the broker is stopping"), {});
+    transport_.send(session.peer,
+                    encoder_.goodbye(core::Code::kShuttingDown, "the broker is stopping"), {});
   }
   if (drained) {
     finish(End::kDrained, "everything that was taken is stored");

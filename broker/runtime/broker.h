@@ -36,24 +36,28 @@ struct BrokerConfig {
 enum class End : std::uint8_t {
   kRunning,
   kDrained,   // asked to stop; everything that was taken is stored
-  kTimedOut,  // asked to stop; the store did not take everything in time. What was receipted is safe.
+  kTimedOut,  // asked to stop; the store did not take everything in time. What was receipted is
+              // safe.
   kFenced,    // another broker has the shard
   kDiverged,  // the store is not the one that we wrote to
 };
 
-/// Ties the rules to the world: reads messages, steps the engine, gives batches to the store, sends what the engine wants
-/// sent. Knows sessions as connections; what they mean is the engine's. One thread.
+/// Ties the rules to the world: reads messages, steps the engine, gives batches to the store, sends
+/// what the engine wants sent. Knows sessions as connections; what they mean is the engine's. One
+/// thread.
 class Broker : private wire::OutgoingSink {
  public:
   /// `id` is random per start; `seed` for the engine comes from the kernel, or from a test.
-  Broker(const BrokerConfig& config, ports::Store& store, ports::Transport& transport, const ports::Clock& clock,
-         ports::Log& log, const std::array<std::uint8_t, 16>& id, std::uint64_t seed);
+  Broker(const BrokerConfig& config, ports::Store& store, ports::Transport& transport,
+         const ports::Clock& clock, ports::Log& log, const std::array<std::uint8_t, 16>& id,
+         std::uint64_t seed);
 
-  /// Takes the shard over and reads what had not ended. A retryable failure changes nothing: call it again.
-  /// May take seconds (about 10 for a million waiting jobs).
+  /// Takes the shard over and reads what had not ended. A retryable failure changes nothing: call
+  /// it again. May take seconds (about 10 for a million waiting jobs).
   ports::Status recover();
 
-  /// Waits for something to do, at most half a second, and does a bounded part of it. Requires: recover() succeeded.
+  /// Waits for something to do, at most half a second, and does a bounded part of it. Requires:
+  /// recover() succeeded.
   void turn();
 
   /// Takes no new work from now on; the next turns end with end() other than kRunning.
@@ -123,7 +127,7 @@ class Broker : private wire::OutgoingSink {
   std::unordered_map<ports::PeerId, core::SessionId, ports::PeerIdHash> session_of_;
   std::unordered_map<core::SessionId, Session> sessions_;
   std::uint32_t last_session_ = 0;
-  std::vector<core::SessionId> broken_;  // could not be sent to: closed in the next turn
+  std::vector<core::SessionId> broken_;      // could not be sent to: closed in the next turn
   std::vector<ports::PeerId> slow_readers_;  // closed for not reading, and owed the word of it
 
   std::unordered_map<std::uint64_t, Read> reads_;  // asked, by tag

@@ -287,6 +287,10 @@ void Broker::take_read(ports::ReadDone done, core::Now now) {
     result.known = job.found ? core::Known::kFinal : core::Known::kGone;
     if (job.found) {
       const core::JobRecord& record = job.job;
+      // Mostly final. But the id may have gone and come again since the question.
+      if (!core::is_final(record.state)) {
+        result.known = record.state == core::State::kRunning ? core::Known::kRunning : core::Known::kWaiting;
+      }
       result.state = record.state;
       result.reason = record.reason;
       result.encoding = record.result_encoding;

@@ -257,12 +257,16 @@ void Engine::on(const HandedBack& event, Now now, Effects& out) {
   session->second.heard = now.steady;
   const WorkerIx worker = session->second.worker;
   std::vector<JobIx> jobs;
+  bool asked = true;
   for (LeaseIx lease = fleet_[worker].youngest; lease != kNoLease; lease = fleet_[lease].previous) {
     const LeaseToken& token = fleet_[lease].token;
     if (std::find(event.tokens.begin(), event.tokens.end(), token) != event.tokens.end()) {
       jobs.push_back(fleet_[lease].job);
+      asked = asked && jobs_[fleet_[lease].job].cancelling;
     }
   }
+  // It is about to stop. Given them again, it would hand them back again.
+  if (!asked) fleet_[worker].declined_at = now.steady;
   for (const JobIx ix : jobs) give_back(ix, now);
 }
 

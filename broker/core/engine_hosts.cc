@@ -13,6 +13,7 @@ namespace {
 
 constexpr Millis kCheckEvery{500};
 constexpr Millis kNoteHostEvery{10'000};
+constexpr Millis kDeclinesFor{2'000};
 constexpr std::uint16_t kMaxSlots = 1'024;
 constexpr std::uint16_t kMaxCredit = 4'096;
 constexpr std::size_t kMaxServed = 1'000;
@@ -132,7 +133,7 @@ void Engine::on(const SessionClosed& event, Now now, Effects& out) {
 void Engine::refresh_room(WorkerIx ix) {
   const Worker& worker = fleet_[ix];
   Room room = Room::kNone;
-  if (worker.connected && worker.group != kNoGroup) {
+  if (worker.connected && worker.group != kNoGroup && worker.declined_at == Steady{}) {
     if (worker.leases < worker.slots) {
       room = Room::kIdle;
     } else if (worker.leases < worker.credit &&
@@ -192,6 +193,7 @@ void Engine::on(const WorkerReady& event, Now now, Effects& out) {
   worker.group = lanes_.group(queues, types);
   worker.slots = event.slots;
   worker.credit = event.credit;
+  worker.declined_at = Steady{};
   reconcile(ix, event.held, now, out);
   refresh_room(ix);
 }
@@ -472,7 +474,11 @@ void Engine::check_silence(Now now, Effects& out) {
   // waiting for nobody.
   std::vector<WorkerIx> unreachable;
   for (std::uint32_t i = 0; i < fleet_.worker_slots(); ++i) {
-    const Worker& worker = fleet_[WorkerIx{i}];
+    Worker& worker = fleet_[WorkerIx{i}];
+    if (worker.alive && worker.declined_at != Steady{} && now.steady - worker.declined_at > kDeclinesFor) {
+      worker.declined_at = Steady{};
+      refresh_room(WorkerIx{i});
+    }
     if (!worker.alive || worker.connected || worker.host.is_zero()) continue;
     const auto host = fleet_.hosts().find(worker.host);
     const bool busy = host != fleet_.hosts().end() &&

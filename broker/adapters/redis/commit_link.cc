@@ -85,6 +85,7 @@ ports::Result<CommitLink::Taken> CommitLink::take_over() {
 
   epoch_ = epoch + 1;
   committed_ = number_in(reply_.last().value_or("0")).value_or(0);
+  run_id_ = server->run_id;
   phase_ = Phase::kUp;
   return Taken{epoch_, committed_, std::move(*server)};
 }
@@ -146,6 +147,8 @@ void CommitLink::greet() {
   out.arg(keys_.epoch);
   out.next("GET", 2);
   out.arg(keys_.owner);
+  out.next("INFO", 2);
+  out.arg("server");
   handshake_ = out.take();
   phase_ = Phase::kGreeting;
   greeting_step_ = 0;
@@ -185,8 +188,9 @@ bool CommitLink::on_greeting(const Reply& reply) {
   if (reply.is_error() && greeting_error_.empty()) greeting_error_ = reply.text();
   const std::size_t step = greeting_step_++;
   if (step == login_ + 1 && !reply.is_nil()) seen_epoch_ = reply.text();
-  if (step == login_ + 2) {
-    seen_owner_ = reply.text();
+  if (step == login_ + 2) seen_owner_ = reply.text();
+  if (step == login_ + 3) {
+    seen_run_id_ = info_line(reply.text(), "run_id");
     judge_owner();
   }
   return !connection_.closed() && phase_ != Phase::kEnded;
@@ -194,6 +198,9 @@ bool CommitLink::on_greeting(const Reply& reply) {
 
 void CommitLink::judge_owner() {
   if (!greeting_error_.empty()) return lost(failure_of(options_.endpoint, greeting_error_).message);
+  // A Redis that was empty before us and crashed within its first seconds is empty again. One that
+  // has not crashed was emptied by somebody.
+  if (!seen_epoch_ && epoch_ == 1 && seen_run_id_ != run_id_) return fence(true);
   if (!seen_epoch_)
     return end(ports::StoreDiverged{"redis has no key " + keys_.epoch +
                                     " any more: it is empty, or another database"});

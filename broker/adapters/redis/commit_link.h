@@ -93,6 +93,7 @@ class CommitLink {
   Phase phase_ = Phase::kDown;
   std::string owner_;
   std::string owner_before_;
+  std::string run_id_;
   std::uint64_t epoch_ = 0;
   std::uint64_t committed_ = 0;
   bool under_way_ = false;
@@ -104,6 +105,7 @@ class CommitLink {
   std::string greeting_error_;
   std::optional<std::string> seen_epoch_;
   std::string seen_owner_;
+  std::string seen_run_id_;
   std::size_t repair_at_ = 0;
   std::uint32_t repaired_ = 0;
   bool told_away_ = false;

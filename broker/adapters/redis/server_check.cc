@@ -1,26 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "adapters/redis/server_check.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "adapters/redis/server_error.h"
 
 namespace jobwire::redis {
 namespace {
-
-/// The value of a line "name:value" in what INFO answers; empty when there is none.
-std::string info_line(const std::string& info, std::string_view name) {
-  std::size_t at = 0;
-  while (at < info.size()) {
-    const std::size_t end = std::min(info.find('\n', at), info.size());
-    std::string_view line = std::string_view(info).substr(at, end - at);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    if (line.size() > name.size() && line.starts_with(name) && line[name.size()] == ':')
-      return std::string(line.substr(name.size() + 1));
-    at = end + 1;
-  }
-  return {};
-}
 
 bool at_least_6_2(std::string_view version) {
   int major = 0;
@@ -40,6 +27,19 @@ core::Durability durability_of(const std::string& aof_enabled, const std::string
 }
 
 }  // namespace
+
+std::string info_line(std::string_view info, std::string_view name) {
+  std::size_t at = 0;
+  while (at < info.size()) {
+    const std::size_t end = std::min(info.find('\n', at), info.size());
+    std::string_view line = info.substr(at, end - at);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (line.size() > name.size() && line.starts_with(name) && line[name.size()] == ':')
+      return std::string(line.substr(name.size() + 1));
+    at = end + 1;
+  }
+  return {};
+}
 
 std::size_t write_login(const Endpoint& endpoint, CommandBuffer& out) {
   std::size_t replies = 0;
@@ -108,6 +108,7 @@ ports::Result<Server> check_server(Connection& connection, const RedisOptions& o
   const std::string where = "redis at " + endpoint.to_string();
   Server server;
   server.version = info_line(info, "redis_version");
+  server.run_id = info_line(info, "run_id");
   if (!at_least_6_2(server.version))
     return ports::Failure{where + " is version " + server.version + "; 6.2 or later is needed",
                           false};

@@ -15,6 +15,7 @@ namespace jobwire::redis {
 struct Server {
   std::string version;
   core::Durability durability = core::Durability::kMemory;
+  std::string run_id;       // another one after each start of the process
   std::string description;  // "redis 7.0.15, AOF always"
 };
 
@@ -24,6 +25,9 @@ std::size_t write_login(const Endpoint& endpoint, CommandBuffer& out);
 
 /// The failure behind an error reply.
 ports::Failure failure_of(const Endpoint& endpoint, std::string_view error);
+
+/// The value of a line "name:value" in what INFO answers; empty when there is none.
+std::string info_line(std::string_view info, std::string_view name);
 
 /// Logs in on a connection that has just been made and reads version, memory policy and
 /// persistence. Blocks for at most reply_timeout. Fails, not to be tried again, on a wrong

@@ -88,7 +88,7 @@ TEST(RedisOpen, ALoadingRedisMayBeTriedAgain) {
   server.command({"EVAL", "for i = 1, 2000 do redis.call('SET', 'key' .. i, i) end", "0"});
   server.command({"SAVE"});
   server.kill();
-  std::thread starter([&] { server.start(); });
+  server.launch();
   bool loading = false;
   const core::Steady end = steady_now() + core::Millis(20'000);
   for (bool open_at_last = false; !open_at_last && steady_now() < end;) {
@@ -98,7 +98,6 @@ TEST(RedisOpen, ALoadingRedisMayBeTriedAgain) {
     EXPECT_TRUE(opened.failure().retryable) << opened.failure().message;
     loading = loading || opened.failure().message.find("oading") != std::string::npos;
   }
-  starter.join();
   EXPECT_TRUE(loading);
 }
 

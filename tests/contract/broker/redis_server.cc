@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "redis_server.h"
 
+#include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,7 +56,7 @@ RedisServer::~RedisServer() {
   std::filesystem::remove_all(directory_, error);
 }
 
-void RedisServer::start() {
+void RedisServer::launch() {
   std::vector<std::string> words = {"redis-server", "--port",    "0",
                                     "--unixsocket", socket(),    "--dir",
                                     directory_,     "--logfile", directory_ + "/log",
@@ -64,8 +65,22 @@ void RedisServer::start() {
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
-  if (::posix_spawnp(&pid_, "redis-server", nullptr, nullptr, arguments.data(), environ) != 0)
-    throw std::runtime_error("no redis-server found");
+  const pid_t parent = ::getpid();
+  pid_ = ::fork();
+  if (pid_ < 0) throw std::runtime_error("no process for redis-server");
+  if (pid_ == 0) {
+    // It ends with a test that is killed, and holds none of its pipes.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const int null = ::open("/dev/null", O_RDWR);
+    for (const int fd : {0, 1, 2}) ::dup2(null, fd);
+    ::close_range(3, ~0U, 0);
+    if (::getppid() == parent) ::execvp("redis-server", arguments.data());
+    ::_exit(127);
+  }
+}
+
+void RedisServer::start() {
+  launch();
   for (int tries = 0; tries < 1000; ++tries) {
     const std::string answer = command({"PING"});
     if (answer == "PONG" || answer.starts_with("(error) NOAUTH")) return;
@@ -81,11 +96,17 @@ void RedisServer::kill() {
   pid_ = -1;
 }
 
-void RedisServer::tear_aof(std::size_t bytes) const {
+std::filesystem::path RedisServer::aof() const {
   for (const auto& file : std::filesystem::directory_iterator(directory_ + "/appendonlydir")) {
-    if (file.path().string().ends_with(".incr.aof"))
-      std::filesystem::resize_file(file.path(), file.file_size() - bytes);
+    if (file.path().string().ends_with(".incr.aof")) return file.path();
   }
+  throw std::runtime_error("no AOF in " + directory_);
+}
+
+std::uintmax_t RedisServer::aof_size() const { return std::filesystem::file_size(aof()); }
+
+void RedisServer::cut_aof(std::uintmax_t size) const {
+  if (size < aof_size()) std::filesystem::resize_file(aof(), size);
 }
 
 void RedisServer::freeze() {

@@ -3,6 +3,8 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -26,15 +28,20 @@ class RedisServer {
   /// lines, nil as "(nil)", errors with "(error) " before them.
   std::string command(const std::vector<std::string>& words) const;
 
-  /// Starts it again where it was.
+  /// Starts it again where it was, and waits until it answers.
   void start();
+  /// Does not wait.
+  void launch();
   void kill();  // SIGKILL, and waits for its end
-  /// Cuts so many bytes off the end of the AOF. Requires: killed.
-  void tear_aof(std::size_t bytes) const;
+  /// Bytes in the AOF, and cuts it down to so many. Requires for the cut: killed.
+  std::uintmax_t aof_size() const;
+  void cut_aof(std::uintmax_t size) const;
   void freeze();  // SIGSTOP
   void thaw();    // SIGCONT
 
  private:
+  std::filesystem::path aof() const;
+
   std::vector<std::string> options_;
   std::string directory_;
   pid_t pid_ = -1;

@@ -8,6 +8,8 @@
 
 #include <cstring>
 #include <stdexcept>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace jobwire::testing {
@@ -23,6 +25,8 @@ sockaddr_un address_of(const std::string& path) {
 struct Line {
   int store = -1;
   int redis = -1;
+  bool held = false;
+  std::string bytes;  // held back
 };
 
 void close_line(Line& line) {
@@ -64,6 +68,11 @@ SocketProxy::~SocketProxy() {
   ::unlink(listen_.c_str());
 }
 
+void SocketProxy::release() {
+  release_ = true;
+  while (!answered_) ::poll(nullptr, 0, 1);
+}
+
 void SocketProxy::run() {
   std::vector<Line> lines;
   while (!stop_) {
@@ -72,9 +81,35 @@ void SocketProxy::run() {
       fds.push_back({line.store, POLLIN, 0});
       fds.push_back({line.redis, POLLIN, 0});
     }
-    if (::poll(fds.data(), fds.size(), 5) <= 0 && cut_ != Cut::kAll) continue;
+    if (::poll(fds.data(), fds.size(), 5) <= 0 && cut_ != Cut::kAll && !release_) continue;
     for (std::size_t i = 0; i < lines.size(); ++i) {
       Line& line = lines[i];
+      if (cut_ == Cut::kHold && fds[1 + 2 * i].revents != 0) {
+        line.held = true;
+        cut_ = Cut::kNone;
+      }
+      if (line.held) {
+        char bytes[64 << 10];
+        if (line.store >= 0 && fds[1 + 2 * i].revents != 0) {
+          const ssize_t count = ::recv(line.store, bytes, sizeof bytes, 0);
+          if (count > 0) {
+            line.bytes.append(bytes, static_cast<std::size_t>(count));
+          } else {
+            ::close(std::exchange(line.store, -1));
+          }
+        }
+        if (release_ && !line.bytes.empty()) {
+          ::send(line.redis, line.bytes.data(), line.bytes.size(), MSG_NOSIGNAL);
+          line.bytes.clear();
+        } else if (fds[2 + 2 * i].revents != 0) {
+          // The last reply of a fenced transaction is the epoch's.
+          const ssize_t count = ::recv(line.redis, bytes, sizeof bytes, 0);
+          answered_ =
+              count <= 0 ||
+              std::string_view(bytes, static_cast<std::size_t>(count)).ends_with("\r\n1\r\n");
+        }
+        continue;
+      }
       bool alive = cut_ != Cut::kAll;
       if (alive && fds[1 + 2 * i].revents != 0) {
         const bool lost = cut_ == Cut::kRequests;
@@ -88,7 +123,7 @@ void SocketProxy::run() {
       }
       if (!alive) close_line(line);
     }
-    std::erase_if(lines, [](const Line& line) { return line.store < 0; });
+    std::erase_if(lines, [](const Line& line) { return line.store < 0 && !line.held; });
     if (fds[0].revents == 0) continue;
     Line line;
     line.store = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);

@@ -15,6 +15,7 @@ class SocketProxy {
     kRequests,  // what the store sends next is lost, and the line with it
     kReplies,   // what it sends arrives; what is answered is lost, and the line with it
     kAll,       // and nobody gets through
+    kHold,      // what the next line to speak sends is held back, even when its store hangs up
   };
 
   SocketProxy(std::string listen, std::string target);
@@ -24,6 +25,9 @@ class SocketProxy {
 
   /// After a cut of requests or replies the proxy lets nobody through until this is set to kNone.
   void cut(Cut what) { cut_ = what; }
+  /// Delivers what was held back, as a frozen Redis would read it at last, and waits for the
+  /// answer.
+  void release();
   std::string url() const { return "unix://" + listen_; }
 
  private:
@@ -33,6 +37,8 @@ class SocketProxy {
   std::string target_;
   std::atomic<Cut> cut_{Cut::kNone};
   std::atomic<bool> stop_{false};
+  std::atomic<bool> release_{false};
+  std::atomic<bool> answered_{false};
   int listener_ = -1;
   std::thread thread_;
 };

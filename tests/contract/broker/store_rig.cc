@@ -24,12 +24,16 @@ core::Steady steady_now() {
 }
 
 ports::StoreOpened Driver::open() {
-  auto opened = store_->open();
-  if (!opened) {
-    ADD_FAILURE() << opened.failure().message;
-    return {};
+  const core::Steady end = steady_now() + core::Millis(10'000);
+  for (;;) {
+    auto opened = store_->open();
+    if (opened) return std::move(*opened);
+    if (!opened.failure().retryable || steady_now() > end) {
+      ADD_FAILURE() << opened.failure().message;
+      return {};
+    }
+    ::poll(nullptr, 0, 5);
   }
-  return std::move(*opened);
 }
 
 void Driver::poll() { store_->poll(steady_now(), events_); }

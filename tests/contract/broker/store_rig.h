@@ -23,7 +23,7 @@ class Driver {
   ports::Store& operator*() { return *store_; }
   ports::Store* operator->() { return store_.get(); }
 
-  /// open(), or the test fails.
+  /// open(), again while that may help, or the test fails.
   ports::StoreOpened open();
   /// Polls until `done` or, after ten seconds, until the test has failed with `what`.
   void until(const std::string& what, const std::function<bool()>& done);

@@ -95,7 +95,7 @@ void Agent::receive(const wire::Message& message, ByteSpan) {
           message.body_as_Refused()->code() != wire::Code::SlowReader)
         throw Violation("an agent's message is refused");
       scene_.coverage.met(Met::kHelloFirst);
-      if (greeted_ || scene_.agenda.steady() - hello_sent_ > Millis(300)) greet();
+      if (greeted_) greet();  // else it answers what was sent before the Hello
       break;
     case wire::Body::Goodbye:
       greeted_ = false;

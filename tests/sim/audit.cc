@@ -149,7 +149,7 @@ std::string EngineAudit::check_rooms() {
     if (worker.room == Room::kNone) {
       // Between Hello and Ready it has no group.
       if (worker.alive && worker.connected && worker.group != kNoGroup &&
-          worker.leases < worker.slots)
+          worker.declined_at == Steady{} && worker.leases < worker.slots)
         return "a worker with a free slot is in no list";
       continue;
     }

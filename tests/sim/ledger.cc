@@ -89,6 +89,8 @@ void Ledger::view_sent(std::uint64_t endpoint, const wire::ResultView& view, Byt
   trace_.note("  result", id.tail(), static_cast<std::uint64_t>(view.known()),
               static_cast<std::uint64_t>(view.state()));
   const auto state = static_cast<State>(view.state());
+  // The answer to a question of an earlier life of the same id may come late.
+  if (known.lives > 1 && view.known() != wire::Known::Final) return;
   switch (view.known()) {
     case wire::Known::Final: {
       end_told(id, state, "result");
@@ -169,6 +171,7 @@ void Ledger::dispatched(std::uint64_t endpoint, const wire::DispatchHead& head, 
   run.endpoint = endpoint;
   run.timeout_ms = head.timeout_ms();
   run.attempt = head.attempt();
+  run.granted_at = agenda_.steady();
   known.runs.push_back(token);
   const ByteSpan bytes = head.payload_size() == 0
                              ? ByteSpan{}
@@ -280,12 +283,12 @@ void Ledger::attempt_written(const core::JobRecord& job, const core::Attempt& at
     case Outcome::kTimedOut: {
       const bool by_broker = attempt.error_message.starts_with("ran longer");
       coverage_.met(by_broker ? Met::kTimedOutByBroker : Met::kTimedOutByAgent);
-      // Of a worker without an agent nobody knows what it has begun.
-      if (!ended.started && attempt.error_message != "ran longer than its timeout")
+      // Of a worker without an agent nobody knows when it begins.
+      const bool presumed_run = attempt.error_message == "ran longer than its timeout";
+      if (!ended.started && !presumed_run)
         violated("a timeout is charged to a job that had not begun", job.id);
-      if (!ended.started) break;
-      // What a beat says is old when it is read: 2 s beyond the network's own delays.
-      if (agenda_.steady() - ended.started_at < Millis(ended.timeout_ms))
+      const core::Steady since = presumed_run ? ended.granted_at : ended.started_at;
+      if (agenda_.steady() - since < Millis(ended.timeout_ms))
         violated("a timeout before its time", job.id);
       break;
     }

@@ -33,6 +33,7 @@ struct Run {
   /// Until when its host may count as lost; null when its worker has no agent.
   const core::Steady* trouble_until = nullptr;
   bool charged = false;
+  core::Steady granted_at{};
   core::Steady started_at{};
   core::Outcome reported = core::Outcome::kNone;  // what its worker says of it
 };

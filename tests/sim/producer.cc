@@ -248,7 +248,7 @@ void Producer::receive(const wire::Message& message, ByteSpan) {
       if (message.body_as_Refused()->code() == wire::Code::HelloFirst ||
           message.body_as_Refused()->code() == wire::Code::SlowReader) {
         scene_.coverage.met(Met::kHelloFirst);
-        if (greeted_ || scene_.agenda.steady() - hello_sent_ > Millis(300)) greet();
+        if (greeted_) greet();  // else it answers what was sent before the Hello
       }
       break;
     case wire::Body::Goodbye:

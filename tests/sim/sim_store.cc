@@ -174,7 +174,7 @@ void SimStore::go_away(Micros time) {
   line_->replies.clear();
   line_->reads = 0;
   trace_.note("store away", effect_reached, arrives);
-  answer(dice_.span(Micros(0), Micros(50'000)), ports::StoreAway{"gone"});
+  answer(dice_.span(Micros(0), Micros(5'000)), ports::StoreAway{"gone"});
   agenda_.after(time, [this, line = line_] {
     if (!line->dead) come_back();
   });

@@ -49,8 +49,11 @@ void Worker::disconnected() {
 void Worker::greet() {
   if (!alive_ || wedged_) return;
   greeted_ = false;
-  hello_sent_ = scene_.agenda.steady();
   sequence_ = acked_ = 0;
+  const std::uint64_t number = ++hellos_;
+  scene_.agenda.after(Millis(1'000), [this, number] {
+    if (online_ && !greeted_ && number == hellos_) greet();
+  });
   send(hello(core::Role::kWorker, host_, agent_ ? "host" : "", agent_ ? number_ : 0));
 }
 
@@ -59,11 +62,7 @@ void Worker::beat() {
     if (!alive_) return;
     beat();
     if (!online_ || wedged_) return;
-    if (greeted_) {
-      send(heartbeat(++beats_, {}, {}));
-    } else if (scene_.agenda.steady() - hello_sent_ > Millis(1'000)) {
-      greet();
-    }
+    if (greeted_) send(heartbeat(++beats_, {}, {}));
   });
 }
 
@@ -144,21 +143,26 @@ void Worker::receive(const wire::Message& message, ByteSpan blob) {
         case wire::Code::UnknownWorker:
         case wire::Code::SlowReader:
           scene_.coverage.met(Met::kHelloFirst);
-          if (greeted_ || scene_.agenda.steady() - hello_sent_ > Millis(300)) greet();
+          if (greeted_) greet();  // else it answers what was sent before the Hello
           break;
         default:
           throw Violation("a worker's message is refused: " +
                           message.body_as_Refused()->message()->str());
       }
       break;
-    case wire::Body::Goodbye:
+    case wire::Body::Goodbye: {
       greeted_ = false;
+      const std::uint64_t number = ++hellos_;
+      scene_.agenda.after(Millis(1'000), [this, number] {
+        if (online_ && !greeted_ && number == hellos_) greet();
+      });
       break;
+    }
     case wire::Body::Dispatch:
       take(*message.body_as_Dispatch(), blob);
       break;
     case wire::Body::ResultAck:
-      take(*message.body_as_ResultAck());
+      if (greeted_) take(*message.body_as_ResultAck());  // else it belongs to the session before
       break;
     case wire::Body::Revoke:
       for (const wire::Id* token : *message.body_as_Revoke()->tokens()) {

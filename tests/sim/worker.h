@@ -95,7 +95,7 @@ class Worker : public Peer {
   bool greeted_ = false;
   bool stopping_ = false;
   core::Steady stop_until_{};
-  core::Steady hello_sent_{};
+  std::uint64_t hellos_ = 0;
   core::Millis session_timeout_{2'000};
   std::uint64_t sequence_ = 0;
   std::uint64_t beats_ = 0;

@@ -208,6 +208,22 @@ void Ledger::acknowledged(const ResultNote& note) {
   violated("an acknowledged result is not in the store", note.job);
 }
 
+void Ledger::claim_refused(const LeaseToken& token, std::uint64_t endpoint) {
+  const Run& run = this->run(token);
+  const Truth& known = truth(run.job);
+  if (endpoint != owner_ || run.endpoint == endpoint) return;
+  // The job may have ended, or gone on to another lease, for reasons that are not in the store yet.
+  const bool may_have_ended = known.end != State::kNone || known.cancel_asked ||
+                              known.spec.expires_at_ms != 0 || run.charged;
+  const bool may_be_elsewhere =
+      run.superseded_by != 0 || run.outdated || known.runs.back() != token;
+  const bool may_be_overdue =
+      run.started && agenda_.steady() - run.started_at > Millis(run.timeout_ms);
+  const bool may_be_lost = agenda_.steady() - owner_since_ > 2 * config_.heartbeat + Millis(1'000);
+  if (may_have_ended || may_be_elsewhere || may_be_overdue || may_be_lost) return;
+  violated("a run from before the restart was not adopted", run.job);
+}
+
 const core::RetryPolicy& Ledger::policy_of(const core::JobRecord& job) const {
   return job.options && job.options->has_retry ? job.options->retry : config_.retry;
 }

@@ -45,6 +45,7 @@ struct Truth {
   std::uint32_t sent = 0;     // copies of the submit
   std::uint32_t refused = 0;  // copies that were answered by a refusal
   bool receipted = false;
+  bool cancel_asked = false;
   core::JobId stands_for;  // by its receipt: another job has its dedup key
   bool stored = false;     // a batch with it took effect
   core::State end = core::State::kNone;
@@ -89,6 +90,9 @@ class Ledger {
   // ---- from workers
   void started(const core::LeaseToken& token);
   void acknowledged(const ResultNote& note);
+  /// A lease that a worker named in its first Ready to this broker, and had not finished, is not
+  /// honoured.
+  void claim_refused(const core::LeaseToken& token, std::uint64_t endpoint);
 
   // ---- from the store
   void inserted(const core::JobRecord& job, core::Wall now);
@@ -98,7 +102,10 @@ class Ledger {
   void removed(const core::JobId& id, core::Steady now);
 
   /// Batches that took effect belong to the shard's owner from here on.
-  void set_owner(std::uint64_t endpoint) { owner_ = endpoint; }
+  void set_owner(std::uint64_t endpoint) {
+    owner_ = endpoint;
+    owner_since_ = agenda_.steady();
+  }
   std::uint64_t owner() const { return owner_; }
   bool wall_was_stepped = false;
   bool truth_may_be_gone = false;  // bounds by count or bytes: a job may go as soon as it has ended
@@ -114,6 +121,7 @@ class Ledger {
   Trace& trace_;
   Coverage& coverage_;
   std::uint64_t owner_ = 0;
+  core::Steady owner_since_{};
   std::map<core::JobId, Truth> jobs_;
   std::unordered_map<core::LeaseToken, Run, core::Id16Hash<core::LeaseTokenTag>> runs_;
   struct Hold {

@@ -230,6 +230,7 @@ void Producer::cancel_some() {
     Own& own = jobs_.at(id);
     if (own.cancels && own.sent != core::Steady{} && dice_.chance(0.1)) {
       ids.push_back(id);
+      scene_.ledger.truth(id).cancel_asked = true;
       own.cancels = dice_.chance(0.3);
     }
   }

@@ -113,8 +113,12 @@ std::string Worker::unsettled() const {
 void Worker::say_ready() {
   scene_.trace.note("says ready", number_, held_.size(), route);
   std::vector<LeaseNote> held;
+  claims_.clear();
+  const bool first = std::exchange(claimed_at_, broker_) != broker_;
   for (const Held& lease : held_) {
     if (lease.revoked) continue;
+    if (first && (lease.at == At::kWaiting || lease.at == At::kRunning))
+      claims_.push_back(lease.token);
     const bool finished = lease.at == At::kFinished || lease.at == At::kSent;
     held.push_back({lease.token, lease.job, number_, lease.started_ms, lease.attempt, finished});
   }
@@ -127,6 +131,7 @@ void Worker::receive(const wire::Message& message, ByteSpan blob) {
     case wire::Body::Welcome:
       if (!greeted_) {
         greeted_ = true;
+        broker_ = id_of<core::HostId>(*message.body_as_Welcome()->broker()).bytes[15];
         session_timeout_ = Millis(message.body_as_Welcome()->limits()->session_timeout_ms());
         say_ready();
         for (Held& held : held_) {
@@ -167,6 +172,7 @@ void Worker::receive(const wire::Message& message, ByteSpan blob) {
     case wire::Body::Revoke:
       for (const wire::Id* token : *message.body_as_Revoke()->tokens()) {
         scene_.coverage.met(Met::kRevoked);
+        refused_claim(id_of<LeaseToken>(*token));
         drop(id_of<LeaseToken>(*token));
       }
       break;
@@ -227,6 +233,13 @@ void Worker::take(const wire::ResultAck& ack) {
     return true;
   });
   try_to_exit();
+}
+
+void Worker::refused_claim(const LeaseToken& token) {
+  const Held* const held = find(token);
+  const bool claimed = std::find(claims_.begin(), claims_.end(), token) != claims_.end();
+  if (claimed && held && (held->at == At::kWaiting || held->at == At::kRunning))
+    scene_.ledger.claim_refused(token, broker_);
 }
 
 void Worker::drop(const LeaseToken& token) {

@@ -68,6 +68,7 @@ class Worker : public Peer {
   void say_ready();
   void take(const wire::Dispatch& dispatch, ByteSpan blob);
   void take(const wire::ResultAck& ack);
+  void refused_claim(const core::LeaseToken& token);
   void drop(const core::LeaseToken& token);
   void start_some();
   void start(Held& held);
@@ -100,6 +101,9 @@ class Worker : public Peer {
   std::uint64_t sequence_ = 0;
   std::uint64_t beats_ = 0;
   std::uint64_t acked_ = 0;
+  std::uint64_t broker_ = 0;              // the number of its start
+  std::uint64_t claimed_at_ = 0;          // the broker that got claims_
+  std::vector<core::LeaseToken> claims_;  // what was not finished at the first Ready to that broker
   bool flush_planned_ = false;
   std::deque<Held> held_;  // in the order in which they came
 };

@@ -10,6 +10,8 @@ verb=${0##*/}
 venv=$root/.venv
 jobs=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
 export CMAKE_BUILD_PARALLEL_LEVEL=$jobs
+# Also for the projects that tests configure: make need not be there.
+export CMAKE_GENERATOR=Ninja
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 cd "$root"
 mkdir -p build

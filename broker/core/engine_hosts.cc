@@ -278,7 +278,8 @@ void Engine::on(const HostBeat& event, Now now, Effects& out) {
             host.name + "/" + std::to_string(static_cast<std::uint64_t>(running.worker));
         fleet_[worker].disconnected_at = now.steady;
       }
-      adopt(worker, running, now, out);
+      // Once it has said Ready, that tells what it holds: the rest it runs for nobody.
+      if (fleet_[worker].group == kNoGroup) adopt(worker, running, now, out);
     }
     const LeaseIx lease_ix = jobs_[ix].lease;
     if (lease_ix == kNoLease || fleet_[lease_ix].token != running.token) continue;
@@ -498,13 +499,23 @@ void Engine::check_silence(Now now, Effects& out) {
 void Engine::check_overdue(Now now, Effects& out) {
   // Workers without an agent have nobody who tells when a job began: its time counts from the
   // moment when it came to the front of the worker's leases, at the latest from its grant.
+  // With an agent it is the beats that tell; what they do not list any more ends here, some beats later.
+  const Micros beats = 2 * config_.heartbeat + Millis(1'000);
   for (std::uint32_t i = 0; i < fleet_.worker_slots(); ++i) {
     const WorkerIx ix{i};
     const Worker& worker = fleet_[ix];
-    if (!worker.alive || !worker.host.is_zero()) continue;
+    if (!worker.alive) continue;
     std::vector<JobIx> overdue;
     LeaseIx lease_ix = worker.oldest;
-    for (std::uint16_t s = 0; s < worker.slots && lease_ix != kNoLease;
+    for (; !worker.host.is_zero() && worker.connected && lease_ix != kNoLease;
+         lease_ix = fleet_[lease_ix].next) {
+      const Lease& lease = fleet_[lease_ix];
+      const Millis most = Millis(jobs_[lease.job].timeout_ms) + config_.deadline_grace;
+      if (lease.started != Steady{} && now.steady - lease.started > most + beats) {
+        overdue.push_back(lease.job);
+      }
+    }
+    for (std::uint16_t s = 0; worker.host.is_zero() && s < worker.slots && lease_ix != kNoLease;
          ++s, lease_ix = fleet_[lease_ix].next) {
       Lease& lease = fleet_[lease_ix];
       if (lease.started == Steady{}) lease.started = now.steady;

@@ -29,7 +29,14 @@ struct Id16 {
     return value;
   }
 
-  friend bool operator==(const Id16&, const Id16&) = default;
+  /// By halves: a call to memcmp costs more than the comparison.
+  friend bool operator==(const Id16& a, const Id16& b) { return a.head() == b.head() && a.tail() == b.tail(); }
+  std::uint64_t head() const {
+    std::uint64_t value;
+    std::memcpy(&value, bytes.data(), sizeof value);
+    return value;
+  }
+
   friend auto operator<=>(const Id16&, const Id16&) = default;
 };
 
@@ -66,9 +73,7 @@ bool parse_hex(std::string_view text, std::array<std::uint8_t, 16>& bytes);
 template <typename Tag>
 struct Id16Hash {
   std::size_t operator()(const Id16<Tag>& id) const noexcept {
-    std::uint64_t head;
-    std::memcpy(&head, id.bytes.data(), sizeof head);
-    std::uint64_t x = head ^ (id.tail() * 0x9e3779b97f4a7c15ULL);
+    std::uint64_t x = id.head() ^ (id.tail() * 0x9e3779b97f4a7c15ULL);
     x ^= x >> 32;
     x *= 0xd6e8feb86659fd93ULL;
     x ^= x >> 32;

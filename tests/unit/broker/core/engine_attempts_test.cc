@@ -482,13 +482,34 @@ TEST_F(EngineAttemptsTest, HandedBackJobsAreUnchargedAndGoToTheFrontInTheirOrder
   stored_jobs(p, 1, 6);
   const SessionId big = lone_worker(4, 4);
   ASSERT_THAT(dispatched, SizeIs(4));
-  Effects out = hand_back(big, {dispatched[3].token, dispatched[1].token, dispatched[2].token});
-  // The same worker has room again and gets them, oldest first, then the next ones.
-  ASSERT_THAT(out.dispatches, SizeIs(3));
-  for (std::uint64_t i = 0; i < 3; ++i) {
-    EXPECT_EQ(out.dispatches[i].job, job_id(2 + i));
-    EXPECT_EQ(out.dispatches[i].attempt, 1U);
-    EXPECT_NE(out.dispatches[i].token, dispatched[i + 1].token);
+  const std::vector<DispatchOut> before = dispatched;
+  EXPECT_THAT(hand_back(big, {before[3].token, before[1].token, before[2].token}).dispatches,
+              IsEmpty())
+      << "who hands back unasked is about to stop";
+  lone_worker(4, 4);
+  ASSERT_THAT(dispatched, SizeIs(4));
+  for (std::uint64_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(dispatched[i].job, job_id(2 + i));
+    EXPECT_EQ(dispatched[i].attempt, 1U);
+    if (i < 3) {
+      EXPECT_NE(dispatched[i].token, before[i + 1].token);
+    }
+  }
+}
+
+TEST_F(EngineAttemptsTest, WorkerThatHandedBackUnaskedGetsMoreAfterAWhileOrAfterReady) {
+  for (const bool says_ready : {true, false}) {
+    restart();
+    p = producer();
+    w = lone_worker();
+    const DispatchOut lease = run(1);
+    EXPECT_THAT(hand_back(w, {lease.token}).dispatches, IsEmpty());
+    EXPECT_THAT(advance(Millis(1'500)).dispatches, IsEmpty());
+    if (says_ready) {
+      EXPECT_THAT(ready(w, room(1, 1)).dispatches, SizeIs(1));
+    } else {
+      EXPECT_THAT(advance(Millis(1'000)).dispatches, SizeIs(1));
+    }
   }
 }
 

@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 
+#include "core/random.h"
 #include "engine_driver.h"
 
 namespace jobwire::core {
@@ -51,6 +53,28 @@ TEST(JobTableTest, JobsStayWhereTheyAreWhileItGrows) {
   EXPECT_EQ(slots.size(), 10'000U);
   EXPECT_EQ(&jobs[first], where);
   for (std::uint64_t n = 0; n < 10'000; ++n) ASSERT_EQ(jobs[jobs.find(job_id(n))].id, job_id(n));
+}
+
+TEST(JobTableTest, FindsExactlyWhatIsThereAfterAnyOrderOfInsertsAndErases) {
+  JobTable jobs;
+  Random random(11);
+  std::map<std::uint64_t, JobIx> there;
+  for (int step = 0; step < 50'000; ++step) {
+    const std::uint64_t n = random.next() % 3'000;
+    const auto held = there.find(n);
+    if (held == there.end()) {
+      there[n] = jobs.insert(job_id(n));
+    } else {
+      ASSERT_EQ(jobs.find(job_id(n)), held->second);
+      jobs.erase(held->second);
+      there.erase(held);
+    }
+    ASSERT_EQ(jobs.size(), there.size());
+  }
+  for (std::uint64_t n = 0; n < 3'000; ++n) {
+    const auto held = there.find(n);
+    ASSERT_EQ(jobs.find(job_id(n)), held == there.end() ? kNoJob : held->second);
+  }
 }
 
 TEST(JobTableTest, EveryJobIsVisitedOnce) {

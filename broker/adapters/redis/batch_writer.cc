@@ -43,6 +43,11 @@ Transaction end_transaction(const Keys& keys, CommandBuffer& out) {
 
 Transaction BatchWriter::write(const core::Batch& batch, std::string&& storage) {
   out_.reuse(std::move(storage));
+  constexpr std::size_t kAround = 600;  // a job's fields and its places in the indexes
+  std::size_t bytes = 0;
+  for (const core::JobWrite& write : batch.jobs)
+    bytes += kAround + write.job.payload.size() + write.job.result.size();
+  out_.reserve(bytes);
   begin_transaction(out_);
   for (const core::JobWrite& job : batch.jobs) write_job(job);
   for (const core::JobId& id : batch.stale_notes) {

@@ -80,6 +80,8 @@ class CommandBuffer {
   std::string take();
   /// Takes the memory of a string that is no longer needed. Requires: empty.
   void reuse(std::string&& storage);
+  /// Makes room at once instead of by doubling.
+  void reserve(std::size_t bytes) { bytes_.reserve(bytes); }
 
  private:
   void open(std::size_t expected_args);

@@ -476,7 +476,8 @@ void Engine::check_silence(Now now, Effects& out) {
   std::vector<WorkerIx> unreachable;
   for (std::uint32_t i = 0; i < fleet_.worker_slots(); ++i) {
     Worker& worker = fleet_[WorkerIx{i}];
-    if (worker.alive && worker.declined_at != Steady{} && now.steady - worker.declined_at > kDeclinesFor) {
+    if (worker.alive && worker.declined_at != Steady{} &&
+        now.steady - worker.declined_at > kDeclinesFor) {
       worker.declined_at = Steady{};
       refresh_room(WorkerIx{i});
     }
@@ -499,7 +500,8 @@ void Engine::check_silence(Now now, Effects& out) {
 void Engine::check_overdue(Now now, Effects& out) {
   // Workers without an agent have nobody who tells when a job began: its time counts from the
   // moment when it came to the front of the worker's leases, at the latest from its grant.
-  // With an agent it is the beats that tell; what they do not list any more ends here, some beats later.
+  // With an agent it is the beats that tell; what they do not list any more ends here, some beats
+  // later.
   const Micros beats = 2 * config_.heartbeat + Millis(1'000);
   for (std::uint32_t i = 0; i < fleet_.worker_slots(); ++i) {
     const WorkerIx ix{i};

@@ -51,7 +51,8 @@ struct Worker {
   bool alive = false;
   bool connected = false;  // its session is open; leases outlive a short break
   Steady disconnected_at{};
-  Steady declined_at{};  // handed jobs back without being asked: it gets none until Ready, or for a while; zero: it did not
+  Steady declined_at{};  // handed jobs back without being asked: it gets none until Ready, or for a
+                         // while; zero: it did not
   Room room = Room::kNone;
   WorkerIx room_next = kNoWorker;
   WorkerIx room_previous = kNoWorker;

@@ -30,7 +30,9 @@ struct Id16 {
   }
 
   /// By halves: a call to memcmp costs more than the comparison.
-  friend bool operator==(const Id16& a, const Id16& b) { return a.head() == b.head() && a.tail() == b.tail(); }
+  friend bool operator==(const Id16& a, const Id16& b) {
+    return a.head() == b.head() && a.tail() == b.tail();
+  }
   std::uint64_t head() const {
     std::uint64_t value;
     std::memcpy(&value, bytes.data(), sizeof value);

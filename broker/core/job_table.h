@@ -91,8 +91,9 @@ struct Job {
   }
 };
 
-/// All jobs that have not ended: slots that stay where they are, found by index or id. O(1), with one cache miss in the
-/// index and one in the job: at a million jobs a table of nodes took three times as long, and 40 bytes more a job.
+/// All jobs that have not ended: slots that stay where they are, found by index or id. O(1), with
+/// one cache miss in the index and one in the job: at a million jobs a table of nodes took three
+/// times as long, and 40 bytes more a job.
 class JobTable {
  public:
   Job& operator[](JobIx ix) { return chunks_[raw(ix) / kChunk][raw(ix) % kChunk]; }
@@ -120,12 +121,15 @@ class JobTable {
  private:
   static constexpr std::uint32_t kChunk = 1024;
 
-  /// Open addressing with linear probing; an id's place is its hash, so that growing looks at no job.
+  /// Open addressing with linear probing; an id's place is its hash, so that growing looks at no
+  /// job.
   struct Entry {
     std::uint32_t hash = 0;
     JobIx job = kNoJob;
   };
-  static std::uint32_t hash_of(const JobId& id) { return static_cast<std::uint32_t>(Id16Hash<JobIdTag>{}(id)); }
+  static std::uint32_t hash_of(const JobId& id) {
+    return static_cast<std::uint32_t>(Id16Hash<JobIdTag>{}(id));
+  }
   std::size_t next(std::size_t at) const { return (at + 1) & (index_.size() - 1); }
   void place(const Entry& entry);
   void grow();

@@ -289,7 +289,8 @@ void Broker::take_read(ports::ReadDone done, core::Now now) {
       const core::JobRecord& record = job.job;
       // Mostly final. But the id may have gone and come again since the question.
       if (!core::is_final(record.state)) {
-        result.known = record.state == core::State::kRunning ? core::Known::kRunning : core::Known::kWaiting;
+        result.known =
+            record.state == core::State::kRunning ? core::Known::kRunning : core::Known::kWaiting;
       }
       result.state = record.state;
       result.reason = record.reason;

@@ -71,7 +71,8 @@ void Ledger::receipt_sent(const wire::ReceiptHead& head) {
   if (head.duplicate()) coverage_.met(Met::kDuplicateReceipt);
   if (job != id) coverage_.met(Met::kDedupHit);
   const auto state = static_cast<State>(head.state());
-  if (core::is_final(state)) end_told(job, state, "receipt");
+  // A superseded broker may know an earlier life of the id.
+  if (core::is_final(state) && holder.lives == 1) end_told(job, state, "receipt");
 }
 
 void Ledger::end_told(const JobId& id, State state, const char* by) {
@@ -90,7 +91,7 @@ void Ledger::view_sent(std::uint64_t endpoint, const wire::ResultView& view, Byt
               static_cast<std::uint64_t>(view.state()));
   const auto state = static_cast<State>(view.state());
   // The answer to a question of an earlier life of the same id may come late.
-  if (known.lives > 1 && view.known() != wire::Known::Final) return;
+  if (known.lives > 1) return;
   switch (view.known()) {
     case wire::Known::Final: {
       end_told(id, state, "result");
@@ -215,8 +216,8 @@ void Ledger::claim_refused(const LeaseToken& token, std::uint64_t endpoint) {
   // The job may have ended, or gone on to another lease, for reasons that are not in the store yet.
   const bool may_have_ended = known.end != State::kNone || known.cancel_asked ||
                               known.spec.expires_at_ms != 0 || run.charged;
-  const bool may_be_elsewhere =
-      run.superseded_by != 0 || run.outdated || known.runs.back() != token;
+  // With several leases about, another one's holder may have come first.
+  const bool may_be_elsewhere = known.runs.size() > 1 || run.superseded_by != 0;
   const bool may_be_overdue =
       run.started && agenda_.steady() - run.started_at > Millis(run.timeout_ms);
   const bool may_be_lost = agenda_.steady() - owner_since_ > 2 * config_.heartbeat + Millis(1'000);

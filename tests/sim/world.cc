@@ -78,7 +78,7 @@ void World::live() {
   agenda_.at(calm_at_, [this] { become_calm(); });
   core::Steady limit = calm_at_ + kDrainTime;
   // What was to start at a time of day may have to wait until the clock gets there.
-  if (plan_.faults.clock_step > 0) limit += Millis(4 * 3'600'000);
+  if (plan_.faults.clock_step > 0) limit += Millis(2 * 3'600'000 + 600'000);
   while (!(scene_.calm && all_settled())) {
     if (agenda_.steady() > limit) throw Violation("it does not drain:" + why_not_settled());
     turn();
@@ -248,11 +248,13 @@ void World::settle_end() {
   const auto& engine = plan_.broker.engine;
   const core::Steady limit =
       agenda_.steady() + std::max(engine.keep_dead, engine.keep_finished) + Millis(60'000);
+  // Late messages may still bring a job back.
+  const core::Steady quiet = agenda_.steady() + Millis(5'000);
+  while (agenda_.steady() < quiet) turn();
   while (agenda_.steady() < limit &&
          (!disk_.jobs().empty() || broker_->broker.engine().counts().finished > 0))
     turn();
-  const core::Steady quiet = agenda_.steady() + Millis(5'000);
-  while (agenda_.steady() < quiet) turn();
+  for (int i = 0; i < 100; ++i) turn();
   check_nothing_left();
 }
 

@@ -118,8 +118,10 @@ void World::fault() {
     default:
       coverage_.met(Met::kClockStep);
       ledger_.wall_was_stepped = true;
+      // To an hour before or after the true time, or less.
+      agenda_.restore_wall();
       agenda_.step_wall((dice_.chance(0.5) ? 1 : -1) *
-                        Millis(dice_.chance(0.3) ? 3'600'000 : dice_.between(100, 120'000)));
+                        Millis(dice_.chance(0.3) ? 3'600'000 : dice_.between(0, 120'000)));
       break;
   }
 }

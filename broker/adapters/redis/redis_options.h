@@ -27,7 +27,7 @@ struct RedisOptions {
 
   /// Committed batches kept in memory in case Redis loses them: the bound on their bytes, and how
   /// long. Redis with appendfsync everysec may lose its last two seconds.
-  std::size_t ring_bytes = 64U << 20;
+  std::size_t ring_bytes = 128U << 20;
   core::Millis ring_age{10'000};
 
   /// Questions that may wait at once, and commands that are under way for them.

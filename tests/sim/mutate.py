@@ -21,7 +21,9 @@ def main(mutant: str, broker: str, out: str) -> None:
         pattern = r"\s+".join(re.escape(word) for word in old.split())
         text, count = re.subn(pattern, lambda _, new=new: new, text)
         if count != 1:
-            sys.exit(f"{mutant}: '{old}' is {count} times in {source}, not once: write the mutant anew")
+            sys.exit(
+                f"{mutant}: '{old}' is {count} times in {source}, not once: write the mutant anew"
+            )
     Path(out).write_text(text)
 
 

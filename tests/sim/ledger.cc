@@ -205,7 +205,8 @@ void Ledger::acknowledged(const ResultNote& note) {
   const Truth& known = truth(note.job);
   const Run& settled = run(note.token);
   // The end, or the charge of this very attempt, is in the store.
-  if (known.end != State::kNone || settled.charged || note.outcome == Outcome::kHandedBack) return;
+  const bool stored = known.end != State::kNone || known.lives > 1 || settled.charged;
+  if (stored || note.outcome == Outcome::kHandedBack) return;
   violated("an acknowledged result is not in the store", note.job);
 }
 

@@ -139,7 +139,6 @@ const char* name_of(Met met) {
       return "payload read";
     case Met::kRemoved:
       return "removed";
-    case Met::kEmptyBatch:
       return "empty batch";
     case Met::kCount:
       break;

@@ -76,7 +76,6 @@ enum class Met : std::uint8_t {
   kUnknown,
   kPayloadRead,
   kRemoved,
-  kEmptyBatch,
   kCount,
 };
 inline constexpr std::size_t kMets = static_cast<std::size_t>(Met::kCount);

@@ -70,7 +70,6 @@ void Disk::apply(const Transaction& transaction) {
   const bool again = std::exchange(transaction.has_applied, true);
   if (batch.sequence != sequence_ + 1) throw Violation("a batch out of its order");
   check_bounds(batch);
-  if (batch.empty()) coverage_.met(Met::kEmptyBatch);
   undo_.push_back({sequence_, {}, dedups_, hosts_, counted_, written_});
   if (undo_.size() > kUndos) undo_.pop_front();
   sequence_ = batch.sequence;

@@ -39,7 +39,7 @@ std::string_view AttemptBuffer::build(const core::Attempt& attempt) {
 core::Bytes error_of_attempt(std::string_view buffer) {
   // FlatBuffers wants aligned memory, which a string inside a reply need not be.
   if (buffer.size() < sizeof(std::uint64_t)) return {};
-  const std::size_t words = (buffer.size() + sizeof(std::uint64_t) - 1) / sizeof(std::uint64_t);
+  const std::size_t words = buffer.size() / sizeof(std::uint64_t) + 1;
   std::vector<std::uint64_t> aligned(words);
   std::memcpy(aligned.data(), buffer.data(), buffer.size());
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(aligned.data());

@@ -28,6 +28,12 @@ def build_dir() -> Path:
     return Path(os.environ.get("JOBWIRE_BUILD_DIR", ROOT / "build/dev"))
 
 
+def sanitized() -> bool:
+    """Whether the programs under test carry a sanitizer, whose own memory is counted as theirs."""
+    cache = build_dir() / "CMakeCache.txt"
+    return cache.exists() and "JOBWIRE_SANITIZE:STRING=\n" not in cache.read_text()
+
+
 def until(what: str, test: Callable[[], T], timeout: float = 30.0, every: float = 0.01) -> T:
     """The first true answer of `test`. Fails after `timeout` seconds, naming what did not come."""
     deadline = time.monotonic() + timeout

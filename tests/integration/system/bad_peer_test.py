@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from integration.system.raw_peer import RawPeer, as_id, encode, new_id
-from rig import Process, Rig, until
+from rig import Process, Rig, sanitized, until
 
 HERE = Path(__file__).resolve().parent
 
@@ -185,4 +185,6 @@ def test_producer_that_never_reads_is_cut_off_and_the_others_are_served(rig: Rig
         assert served["code"] == 0, served
         until("its session to be closed", lambda: "does not read" in rig.broker.tail(200))  # type: ignore[union-attr]
     grown = resident_mib(rig.broker) - before
-    assert grown < 200, f"the broker grew by {grown:.0f} MiB"
+    # AddressSanitizer keeps 256 MiB of freed memory back.
+    limit = 600 if sanitized() else 200
+    assert grown < limit, f"the broker grew by {grown:.0f} MiB"

@@ -146,7 +146,7 @@ void Network::cut(Peer& peer) {
 void Network::stall(Peer& peer, Micros time) {
   const auto found = links_.find(peer.route);
   if (found == links_.end()) return;
-  found->second->reads_again = agenda_.steady() + time;
+  found->second->reads_again = std::max(found->second->reads_again, agenda_.steady() + time);
 }
 
 void Network::open(Endpoint& endpoint) { listening_ = &endpoint; }

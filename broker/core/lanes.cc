@@ -79,6 +79,12 @@ void Lanes::wake(Lane& lane) {
   }
 }
 
+void Lanes::note_linked(Job& job, Lane& lane) {
+  job.linked = true;
+  lane.mask = static_cast<std::uint16_t>(lane.mask | (1U << job.priority));
+  if (lane.ready++ == 0) wake(lane);
+}
+
 void Lanes::push_back(JobIx ix) {
   Job& job = jobs_[ix];
   assert(!job.linked);
@@ -88,9 +94,7 @@ void Lanes::push_back(JobIx ix) {
   job.next = kNoJob;
   (list.tail == kNoJob ? list.head : jobs_[list.tail].next) = ix;
   list.tail = ix;
-  job.linked = true;
-  lane.mask = static_cast<std::uint16_t>(lane.mask | (1U << job.priority));
-  if (lane.ready++ == 0) wake(lane);
+  note_linked(job, lane);
 }
 
 void Lanes::push_front(JobIx ix) {
@@ -102,9 +106,7 @@ void Lanes::push_front(JobIx ix) {
   job.previous = kNoJob;
   (list.head == kNoJob ? list.tail : jobs_[list.head].previous) = ix;
   list.head = ix;
-  job.linked = true;
-  lane.mask = static_cast<std::uint16_t>(lane.mask | (1U << job.priority));
-  if (lane.ready++ == 0) wake(lane);
+  note_linked(job, lane);
 }
 
 void Lanes::unlink(JobIx ix) {

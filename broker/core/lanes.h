@@ -122,6 +122,7 @@ class Lanes {
 
  private:
   void wake(Lane& lane);
+  void note_linked(Job& job, Lane& lane);
   void attach(LaneIx lane, GroupIx group);
 
   JobTable& jobs_;

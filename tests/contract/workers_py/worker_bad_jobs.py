@@ -10,17 +10,18 @@ from jobwire import App
 
 empty = App("empty")
 unreadable = App("unreadable")
-fragile = App("fragile")
 
 
 @unreadable.job(name="unreadable")
 def cannot(data: complex) -> None: ...
 
 
-@fragile.setup
 def load() -> None:
     if not Path(os.environ["WORKER_JOBS_FLAG"]).exists():
         raise ConnectionError("the database is away")
+
+
+fragile = App("fragile", lifespan=load)
 
 
 @fragile.job

@@ -16,17 +16,13 @@ from pathlib import Path
 
 from jobwire import App, Ctx, Reject, Retry
 
-app = App("rig")
-
 
 @dataclass
 class Deps:
     loads: int
 
 
-@app.setup
-def load() -> Deps:
-    return Deps(loads=1)
+app = App("rig", lifespan=lambda: Deps(loads=1))
 
 
 @app.job

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pytest
 from jobwire import App, Ctx, HandlerError, PayloadError, ResultError
 from jobwire._convert import encode_result
-from jobwire._handlers import bind
+from jobwire._handlers import Program
 from jobwire._wire import Encoding
 
 HEAD = (b"t" * 16, b"j" * 16, 0, 0, 1000, 0, 1, Encoding.Bytes, 4, 0)
@@ -26,7 +26,7 @@ def call(handler: Callable[..., Any], payload: bytes, encoding: int = Encoding.J
     """Runs a handler as a worker does, on a payload in the middle of a blob."""
     app = App("test")
     app.job(name="job")(handler)
-    (bound,) = bind(app, no_ctx)()
+    (bound,) = Program(app, no_ctx).set_up()
     return bound.call(b"<<" + payload + b">>", 2, len(payload), encoding, HEAD)
 
 
@@ -225,19 +225,15 @@ def test_class_is_made_and_set_up_once() -> None:
 
     app = App("test")
     app.job(Model)
-    (bound,) = bind(app, no_ctx)()
+    (bound,) = Program(app, no_ctx).set_up()
     assert bound.name == "model"
     assert [bound.call(b"21", 0, 2, Encoding.Json, HEAD) for _ in range(2)] == [42, 42]
     assert Model.made == 1
 
 
 def test_context_and_dependencies_come_first() -> None:
-    app = App("test")
+    app = App("test", lifespan=lambda: "the model")
     asked: list[Any] = []
-
-    @app.setup
-    def load() -> str:
-        return "the model"
 
     @app.job
     def handler(ctx: Ctx[str], data: bytes) -> Any:
@@ -247,15 +243,12 @@ def test_context_and_dependencies_come_first() -> None:
         asked.append((head, name, deps))
         return "a context"
 
-    (bound,) = bind(app, make_ctx)()
+    (bound,) = Program(app, make_ctx).set_up()
     assert bound.call(b"xyz", 1, 1, Encoding.Bytes, HEAD) == ("a context", b"y")
     assert asked == [(HEAD, "handler", "the model")]
 
 
 # ------------------------------------------------------------------ what is not served
-
-
-async def coroutine(data: bytes) -> None: ...
 
 
 def generator(data: bytes) -> Any:
@@ -283,7 +276,6 @@ class WithoutRun: ...
 @pytest.mark.parametrize(
     ("handler", "message"),
     [
-        (coroutine, "async def is not served yet"),
         (generator, "generators are not served"),
         (variadic, r"\*data has no place in a payload"),
         (two_blobs, "'a' cannot be bytes"),
@@ -294,11 +286,10 @@ class WithoutRun: ...
     ],
 )
 def test_handler_that_cannot_be_served_is_refused_before_setup(handler: Any, message: str) -> None:
-    app = App("test")
+    app = App("test", lifespan=lambda: pytest.fail("setup ran"))
     app.job(name="job")(handler)
-    app.setup(lambda: pytest.fail("setup ran"))
     with pytest.raises(HandlerError, match=message):
-        bind(app, no_ctx)
+        Program(app, no_ctx)
 
 
 # ------------------------------------------------------------------ results

@@ -15,7 +15,7 @@ import jobwire
 import pytest
 from jobwire import App, HandlerError, Retry
 from jobwire._cli import main
-from jobwire._handlers import bind
+from jobwire._handlers import Program
 from jobwire._logging import wrap_line
 from jobwire._restarts import Restarts
 from jobwire._slots import RUN, SLOT_BYTES, Command, SlotTable, WorkerSlot, WorkerState
@@ -148,14 +148,11 @@ def test_name_that_cannot_travel_is_refused(name: str) -> None:
     assert app.jobs == {}
 
 
-def test_second_job_of_a_name_and_second_setup_are_refused() -> None:
+def test_second_job_of_a_name_is_refused() -> None:
     app = App("a")
     app.job(name="j")(lambda: None)
     with pytest.raises(HandlerError, match="two jobs named 'j'"):
         app.job(name="j")(lambda: None)
-    app.setup(lambda: 1)
-    with pytest.raises(HandlerError, match="two setup functions"):
-        app.setup(lambda: 2)
 
 
 @pytest.mark.parametrize("timeout", [0, -1, 0.0001, 8 * 86400, timedelta(days=8)])
@@ -273,5 +270,5 @@ def test_readmes_examples_can_be_served() -> None:
         module = types.ModuleType(f"readme_{number}")
         sys.modules[module.__name__] = module
         exec(compile(block, module.__name__, "exec"), module.__dict__)
-        served.append([one.name for one in bind(module.app, lambda *_: None)()])
+        served.append([one.name for one in Program(module.app, lambda *_: None).set_up()])
     assert served == [["shout"], ["predict", "count"]]

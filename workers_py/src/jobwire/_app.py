@@ -4,47 +4,58 @@
 from __future__ import annotations
 
 import inspect
-import re
-from collections.abc import Callable
-from datetime import timedelta
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, overload
 
+from jobwire._command import Command
+from jobwire._ctx import Ctx
 from jobwire._errors import HandlerError
+from jobwire._job import Execution, Job, JobOptions, checked_name, default_name
+from jobwire._lifespan import Lifespan, LifespanFunction
+from jobwire._middleware import Middleware
+from jobwire._retry_policy import RetryPolicy
+from jobwire._spans import DAY_MS, Span, bounded
 
 P = ParamSpec("P")
+R_co = TypeVar("R_co", covariant=True)
 R = TypeVar("R")
-D = TypeVar("D")
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*\Z")
-_MAX_NAME_BYTES = 128
-_MAX_TIMEOUT_S = 7 * 86400
+_MAX_CONCURRENCY = 4096
 
 
-class Job(Generic[P, R]):
-    """A job type: a name, and the function or class that runs it.
+class _Runs(Protocol[P, R_co]):
+    def run(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
 
-    Calling it calls the function directly, in this process, as if it had not been decorated.
-    """
 
-    def __init__(
-        self, handler: Callable[P, R], name: str, queue: str, timeout_ms: int, version: str
-    ) -> None:
-        self.handler = handler
-        self.name = name
-        self.queue = queue
-        self.timeout_ms = timeout_ms
-        self.version = version
-        self.__doc__ = handler.__doc__
-        self.__name__ = getattr(handler, "__name__", name)
-        self.__qualname__ = getattr(handler, "__qualname__", name)
-        self.__module__ = handler.__module__
-        self.__wrapped__ = handler
+class _RunsWithCtx(Protocol[P, R_co]):
+    def run(self, ctx: Ctx[Any], /, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self.handler(*args, **kwargs)
 
-    def __repr__(self) -> str:
-        return f"<jobwire.Job {self.name!r} on queue {self.queue!r}>"
+class _Declare(Protocol):
+    """Turns a handler into a Job whose arguments are the handler's without its Ctx, and whose result is what it
+    returns, an `async def` awaited."""
+
+    @overload
+    def __call__(
+        self, handler: Callable[[], _RunsWithCtx[P, Coroutine[Any, Any, R]]], /
+    ) -> Job[P, R]: ...
+    @overload
+    def __call__(self, handler: Callable[[], _RunsWithCtx[P, R]], /) -> Job[P, R]: ...
+    @overload
+    def __call__(self, handler: Callable[[], _Runs[P, Coroutine[Any, Any, R]]], /) -> Job[P, R]: ...
+    @overload
+    def __call__(self, handler: Callable[[], _Runs[P, R]], /) -> Job[P, R]: ...
+    @overload
+    def __call__(
+        self, handler: Callable[Concatenate[Ctx[Any], P], Coroutine[Any, Any, R]], /
+    ) -> Job[P, R]: ...
+    @overload
+    def __call__(self, handler: Callable[Concatenate[Ctx[Any], P], R], /) -> Job[P, R]: ...
+    @overload
+    def __call__(self, handler: Callable[P, Coroutine[Any, Any, R]], /) -> Job[P, R]: ...
+    @overload
+    def __call__(self, handler: Callable[P, R], /) -> Job[P, R]: ...
 
 
 class App:
@@ -56,16 +67,45 @@ class App:
         def resize(image: bytes) -> bytes: ...
 
     `jobwire worker module:app` serves them.
+
+    lifespan: sets up what `ctx.deps` is in every handler, once per worker process, before its first job: a function
+        that returns it, or a generator function (`async def` or not) that yields it once and cleans up after. When it
+        raises, the worker ends and is started again later.
+    middleware: runs around every attempt, the first one outermost.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        lifespan: LifespanFunction | None = None,
+        middleware: Iterable[Middleware] = (),
+    ) -> None:
         self.name = checked_name("app", name)
         self.jobs: dict[str, Job[..., Any]] = {}
-        self._setup: Callable[[], Any] | None = None
+        self.middleware = tuple(middleware)
+        self._lifespan = lifespan
 
     @overload
+    def job(
+        self, handler: Callable[[], _RunsWithCtx[P, Coroutine[Any, Any, R]]], /
+    ) -> Job[P, R]: ...
+    @overload
+    def job(self, handler: Callable[[], _RunsWithCtx[P, R]], /) -> Job[P, R]: ...
+    @overload
+    def job(self, handler: Callable[[], _Runs[P, Coroutine[Any, Any, R]]], /) -> Job[P, R]: ...
+    @overload
+    def job(self, handler: Callable[[], _Runs[P, R]], /) -> Job[P, R]: ...
+    @overload
+    def job(
+        self, handler: Callable[Concatenate[Ctx[Any], P], Coroutine[Any, Any, R]], /
+    ) -> Job[P, R]: ...
+    @overload
+    def job(self, handler: Callable[Concatenate[Ctx[Any], P], R], /) -> Job[P, R]: ...
+    @overload
+    def job(self, handler: Callable[P, Coroutine[Any, Any, R]], /) -> Job[P, R]: ...
+    @overload
     def job(self, handler: Callable[P, R], /) -> Job[P, R]: ...
-
     @overload
     def job(
         self,
@@ -73,9 +113,13 @@ class App:
         *,
         name: str | None = None,
         queue: str = "default",
-        timeout: float | timedelta | None = None,
+        timeout: Span | None = None,
+        retry: RetryPolicy | None = None,
+        concurrency: int | None = None,
+        isolate: bool = False,
+        redact: Iterable[str] = (),
         version: str = "",
-    ) -> Callable[[Callable[P, R]], Job[P, R]]: ...
+    ) -> _Declare: ...
 
     def job(
         self,
@@ -84,49 +128,96 @@ class App:
         *,
         name: str | None = None,
         queue: str = "default",
-        timeout: float | timedelta | None = None,
+        timeout: Span | None = None,
+        retry: RetryPolicy | None = None,
+        concurrency: int | None = None,
+        isolate: bool = False,
+        redact: Iterable[str] = (),
         version: str = "",
     ) -> Any:
         """Declares a job type; with or without parentheses.
 
-        handler: a function, or a class with `run(self, ...)` and, if wanted, `setup(self)`, which runs once per worker.
+        handler: a function, an `async def`, or a class with `run(self, ...)` and, if wanted, `setup(self)`, which runs
+            once per worker.
         name: the type that producers ask for; the function's name, or the class's in snake_case.
-        queue: served when the worker is not told which queues to serve.
-        timeout: seconds that one attempt may run at most; the job's own timeout counts when it is shorter.
-        Raises HandlerError when the name is taken or cannot be a name.
+        queue: served when the worker is not told which queues to serve, and where `enqueue` puts the job.
+        timeout: the most that one attempt may run; the job's own timeout counts when it is shorter.
+        retry: how failed attempts are tried again when the job itself does not say.
+        concurrency: attempts that one worker process runs at the same time: more than 1 runs a plain function in
+            threads. An `async def` runs on an event loop, as many at a time as the worker has slots when not said.
+        isolate: each attempt runs in a fresh process of its own, which nothing survives.
+        redact: parameters, or members of them, whose values are taken out of error messages before these leave the
+            process.
+        version: told to the broker, for people.
+        Raises HandlerError when the name is taken or cannot be a name, or for options that contradict each other.
         """
 
         def declare(target: Callable[..., Any]) -> Job[..., Any]:
-            job_name = name if name is not None else _default_name(target)
-            job: Job[..., Any] = Job(
+            return self._declare(
                 target,
-                checked_name("job", job_name),
-                checked_name("queue", queue),
-                _timeout_ms(timeout),
-                version,
+                default_name(target) if name is None else name,
+                JobOptions(
+                    queue=checked_name("queue", queue),
+                    timeout_ms=_timeout_ms(timeout),
+                    version=version,
+                    retry=retry,
+                    execution=_execution(target, concurrency, isolate),
+                    concurrency=_checked_concurrency(concurrency),
+                    redact=_names("redact", redact),
+                ),
             )
-            if job.name in self.jobs:
-                raise HandlerError(f"app {self.name!r} has two jobs named {job.name!r}")
-            self.jobs[job.name] = job
-            return job
 
         return declare if handler is None else declare(handler)
 
-    def setup(self, function: Callable[[], D], /) -> Callable[[], D]:
-        """Decorates the function that each worker process calls once, before its first job.
+    def exec_job(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        queue: str = "default",
+        timeout: Span | None = None,
+        retry: RetryPolicy | None = None,
+        concurrency: int | None = None,
+        version: str = "",
+        result: Literal["bytes", "text", "json"] = "bytes",
+        reject_on: Iterable[int] = (65,),
+        env: Mapping[str, str] | None = None,
+        cwd: str | Path | None = None,
+    ) -> Job[[bytes], Any]:
+        """Declares a job type that any program runs, one process per attempt: the payload on its stdin, whatever its
+        encoding, the result from its stdout, stderr to the log.
 
-        What it returns is `ctx.deps` in every handler. When it raises, the worker ends and is started again later.
+        command: the program and its arguments; no shell looks at them.
+        result: what stdout is.
+        reject_on: exit codes that end the job at once (65 is EX_DATAERR); another one than 0 is a failed attempt, and
+            so is a signal.
+        env, cwd: added to the worker's environment, and where the program starts.
+        The rest is as in `job`.
         """
-        if self._setup is not None:
-            raise HandlerError(f"app {self.name!r} has two setup functions")
-        if inspect.iscoroutinefunction(function):
-            raise HandlerError("an async setup is not served yet")
-        self._setup = function
-        return function
+        job = self._declare(
+            Command(command, result=result, reject_on=reject_on, env=env, cwd=cwd),
+            name,
+            JobOptions(
+                queue=checked_name("queue", queue),
+                timeout_ms=_timeout_ms(timeout),
+                version=version,
+                retry=retry,
+                execution=Execution.COMMAND,
+                concurrency=_checked_concurrency(concurrency),
+            ),
+        )
+        return job
 
-    def run_setup(self) -> Any:
-        """Calls the setup function, if there is one; for workers and tests."""
-        return self._setup() if self._setup is not None else None
+    def _declare(self, target: Callable[..., Any], name: str, options: JobOptions) -> Job[..., Any]:
+        job: Job[..., Any] = Job(target, checked_name("job", name), options)
+        if job.name in self.jobs:
+            raise HandlerError(f"app {self.name!r} has two jobs named {job.name!r}")
+        self.jobs[job.name] = job
+        return job
+
+    def lifespan(self) -> Lifespan:
+        """A new passage through the app's lifespan, for whoever runs its jobs."""
+        return Lifespan(self._lifespan)
 
     @property
     def queues(self) -> tuple[str, ...]:
@@ -137,27 +228,30 @@ class App:
         return f"<jobwire.App {self.name!r} with {len(self.jobs)} job(s)>"
 
 
-def _default_name(target: Callable[..., Any]) -> str:
-    name = getattr(target, "__name__", "")
-    if inspect.isclass(target):
-        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
-    return name
+def _execution(target: Callable[..., Any], concurrency: int | None, isolate: bool) -> Execution:
+    if isolate:
+        return Execution.PROCESS
+    if inspect.iscoroutinefunction(getattr(target, "run", target)):
+        return Execution.ASYNC
+    return Execution.THREADS if concurrency is not None and concurrency > 1 else Execution.MAIN
 
 
-def checked_name(what: str, name: str) -> str:
-    """The name, if it can travel; raises HandlerError otherwise."""
-    if not _NAME.match(name) or len(name.encode()) > _MAX_NAME_BYTES:
-        raise HandlerError(
-            f"{what} name {name!r}: letters, digits and _ . / - after a letter or digit, "
-            f"at most {_MAX_NAME_BYTES} bytes"
-        )
-    return name
+def _checked_concurrency(concurrency: int | None) -> int:
+    if concurrency is not None and not 1 <= concurrency <= _MAX_CONCURRENCY:
+        raise HandlerError(f"concurrency {concurrency!r}: 1 to {_MAX_CONCURRENCY}")
+    return concurrency or 0
 
 
-def _timeout_ms(timeout: float | timedelta | None) -> int:
+def _names(what: str, names: Iterable[str]) -> frozenset[str]:
+    if isinstance(names, str):
+        raise HandlerError(f"{what} takes names, such as [{names!r}]")
+    return frozenset(names)
+
+
+def _timeout_ms(timeout: Span | None) -> int:
     if timeout is None:
         return 0
-    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-    if not 0.001 <= seconds <= _MAX_TIMEOUT_S:
-        raise HandlerError(f"timeout {timeout!r}: 1 ms to 7 days")
-    return round(seconds * 1000)
+    try:
+        return bounded("timeout", timeout, 1, 7 * DAY_MS, "1 ms to 7 days")
+    except ValueError as problem:
+        raise HandlerError(str(problem)) from None

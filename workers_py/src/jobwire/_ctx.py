@@ -25,6 +25,7 @@ class Ctx(Generic[DepsT]):
         "attempt",
         "deps",
         "headers",
+        "state",
         "token",
         "type",
     )
@@ -49,6 +50,8 @@ class Ctx(Generic[DepsT]):
         self.attempt = attempt
         self.headers = headers
         self.deps = deps
+        # What middleware keeps from one hook to the next.
+        self.state: dict[Any, Any] = {}
 
     @property
     def id(self) -> uuid.UUID:
@@ -75,7 +78,15 @@ class Ctx(Generic[DepsT]):
 
     @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:
-        """A logger whose lines name the job and the attempt."""
+        """A logger whose lines name the job, the attempt, and the trace of the `traceparent` header, if there is one."""
         logger = logging.getLogger(f"jobwire.job.{self.type}")
         extra: dict[str, Any] = {"job": str(self.id), "attempt": self.attempt}
+        if self.trace:
+            extra["trace"] = self.trace
         return logging.LoggerAdapter(logger, extra)
+
+    @property
+    def trace(self) -> str:
+        """The trace id in the W3C header `traceparent` that the producer sent along; empty without one."""
+        parts = self.headers.get("traceparent", "").split("-")
+        return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else ""

@@ -6,6 +6,7 @@ JobwireError
  +-- Reject            raised by handlers: never try again
  |    +-- PayloadError     the payload does not fit the handler's annotations
  +-- ResultError       what the handler returned cannot travel
+ +-- CommandFailed     a command ended with an exit code that is not 0, or by a signal
  +-- SetupError        the program cannot run as it is written
  |    +-- AppNotFound      module, or app in it, not found
  |    +-- HandlerError     a handler that cannot be served: annotation, name, kind
@@ -56,6 +57,14 @@ class PayloadError(Reject):
 
 class ResultError(JobwireError):
     """What the handler returned cannot travel: no encoding for its type, or too large."""
+
+
+class CommandFailed(JobwireError):  # noqa: N818 - a failed attempt, not a mistake in the program
+    """A command ended with an exit code that is not 0, or by a signal, whose number is then negative."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class SetupError(JobwireError):

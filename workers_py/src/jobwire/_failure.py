@@ -8,6 +8,7 @@ from collections import deque
 from itertools import islice
 from types import TracebackType
 
+from jobwire._redact import cleaned, secrets_of
 from jobwire._wire import Frame, JobError, LinkedError, Relation, encode_error
 
 # Deep recursion: its start and its end tell the story.
@@ -43,8 +44,10 @@ class _Describer:
         self._links = links
         self._notes = notes
         self._cut = False
+        self._secrets: tuple[str, ...] = ()
 
     def describe(self, error: BaseException, retryable: bool) -> JobError:
+        self._secrets = secrets_of(error)
         frames = self._frames(error.__traceback__)
         message = self._message(error)
         chain = self._chain(error)
@@ -119,6 +122,8 @@ class _Describer:
         )
 
     def _short(self, text: str) -> str:
+        # Before the cut, which could leave the start of a secret.
+        text = cleaned(text, self._secrets)
         # A character may need four bytes; the caller measures and comes again.
         if len(text) > self._text:
             self._cut = True

@@ -4,163 +4,213 @@
 from __future__ import annotations
 
 import inspect
-import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jobwire._app import App, Job
-from jobwire._convert import object_checker, read_json, reader
+from jobwire._app import App
+from jobwire._command import Command
 from jobwire._ctx import Ctx
-from jobwire._errors import HandlerError, PayloadError
+from jobwire._errors import HandlerError
 from jobwire._heads import DispatchHead
+from jobwire._job import Execution, Job, JobOptions
+from jobwire._middleware import Middleware
+from jobwire._redact import mark, secrets_in
+from jobwire._signature import Signature
 
 Call = Callable[[bytes, int, int, int, DispatchHead], Any]
-"""(blob, offset, size, encoding, head) -> what the handler returns"""
+"""(blob, offset, size, encoding, head) -> what the handler returns, for an `async def` a coroutine"""
 
 MakeCtx = Callable[[DispatchHead, str, Any], Ctx[Any]]
 """(head, type, deps) -> the context of one attempt"""
 
-_Payload = Callable[[bytes, int], tuple[list[Any], dict[str, Any]]]
-
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """One job type, ready to run in this process."""
+    """One job type, ready to run in this process.
+
+    call: makes one attempt; where it is to be called, `options.execution` says. A coroutine when `is_async`.
+    command: what to run instead of `call` for Execution.COMMAND.
+    """
 
     name: str
-    version: str
-    timeout_ms: int
+    options: JobOptions
     call: Call
+    is_async: bool
+    command: Command | None
+
+    @property
+    def version(self) -> str:
+        return self.options.version
+
+    @property
+    def timeout_ms(self) -> int:
+        return self.options.timeout_ms
 
 
-def bind(app: App, make_ctx: MakeCtx) -> Callable[[], list[Bound]]:
-    """Checks all jobs of an app, and returns the step that runs setups and gives what can be called.
+class Program:
+    """The jobs of an app, checked; set up once, then called, then closed.
 
     Raises HandlerError: a program that cannot work is refused before its models are loaded.
     """
-    if not app.jobs:
-        raise HandlerError(f"app {app.name!r} has no jobs")
-    shapes = [(job, _shape(job)) for job in app.jobs.values()]
 
-    def set_up() -> list[Bound]:
-        deps = app.run_setup()
+    def __init__(self, app: App, make_ctx: MakeCtx) -> None:
+        if not app.jobs:
+            raise HandlerError(f"app {app.name!r} has no jobs")
+        self._make_ctx = make_ctx
+        self._middleware = app.middleware
+        self._lifespan = app.lifespan()
+        self._jobs = [(job, Signature(job)) for job in app.jobs.values()]
+        for job, signature in self._jobs:
+            if signature.is_async and job.options.execution is Execution.THREADS:
+                raise HandlerError(f"job {job.name!r}: async def runs on an event loop")
+            if job.command is not None:
+                job.command.check()
+
+    @property
+    def needs_loop(self) -> bool:
+        """Whether a job or the lifespan is async: then `set_up_async` and `close_async` are the ones to call."""
+        return self._lifespan.needs_loop or any(signature.is_async for _, signature in self._jobs)
+
+    def set_up(self) -> list[Bound]:
+        """Runs the lifespan's first part and the classes' setups, and gives what can be called."""
+        deps = self._lifespan.enter()
         bound = []
-        for job, shape in shapes:
-            function = _function(job)
-            bound.append(
-                Bound(job.name, job.version, job.timeout_ms, shape.call(function, make_ctx, deps))
-            )
+        for job, signature in self._jobs:
+            function, setting_up = _function(job)
+            if inspect.iscoroutine(setting_up):
+                setting_up.close()
+                raise HandlerError(f"job {job.name!r}: an async setup needs an event loop")
+            bound.append(self._bound(job, signature, function, deps))
         return bound
 
-    return set_up
+    async def set_up_async(self) -> list[Bound]:
+        """The same in the event loop that will run the async jobs."""
+        deps = await self._lifespan.enter_async()
+        bound = []
+        for job, signature in self._jobs:
+            function, setting_up = _function(job)
+            if inspect.isawaitable(setting_up):
+                await setting_up
+            bound.append(self._bound(job, signature, function, deps))
+        return bound
+
+    def close(self) -> None:
+        """Runs the lifespan's second part. No call may be running."""
+        self._lifespan.leave()
+
+    async def close_async(self) -> None:
+        await self._lifespan.leave_async()
+
+    def _bound(
+        self, job: Job[..., Any], signature: Signature, function: Callable[..., Any], deps: Any
+    ) -> Bound:
+        call = _call(job, signature, function, self._make_ctx, deps, self._middleware)
+        return Bound(job.name, job.options, call, signature.is_async, job.command)
 
 
-def _function(job: Job[..., Any]) -> Callable[..., Any]:
+def _function(job: Job[..., Any]) -> tuple[Callable[..., Any], Any]:
+    """What is called for each attempt, and what the setup of a class has returned."""
     if not inspect.isclass(job.handler):
-        return job.handler
+        return job.handler, None
     instance: Any = job.handler()
-    if hasattr(instance, "setup"):
-        instance.setup()
+    returned = instance.setup() if hasattr(instance, "setup") else None
     run: Callable[..., Any] = instance.run
-    return run
+    return run, returned
 
 
-class _Shape:
-    """How a payload becomes the arguments of one handler."""
+def _call(
+    job: Job[..., Any],
+    signature: Signature,
+    function: Callable[..., Any],
+    make_ctx: MakeCtx,
+    deps: Any,
+    middleware: Sequence[Middleware],
+) -> Call:
+    name, decode, wants_ctx = job.name, signature.decode, signature.wants_ctx
+    if middleware:
+        call = _hooked(signature, function, lambda head: make_ctx(head, name, deps), middleware)
+    elif wants_ctx:
 
-    def __init__(self, job: Job[..., Any], wants_ctx: bool, parameters: Mapping[str, Any]) -> None:
-        self._job = job
-        self._wants_ctx = wants_ctx
-        self._raw = next(iter(parameters.values())).annotation if len(parameters) == 1 else None
-        self._payload = _payload(parameters, job.name)
+        def call(blob: bytes, at: int, size: int, encoding: int, head: DispatchHead) -> Any:
+            positional, named = decode(blob[at : at + size], encoding)
+            return function(make_ctx(head, name, deps), *positional, **named)
 
-    def call(self, function: Callable[..., Any], make_ctx: MakeCtx, deps: Any) -> Call:
-        name = self._job.name
-        if self._wants_ctx:
-            payload = self._payload
+    # The two shapes in which microseconds count.
+    elif signature.raw is bytes:
+        call = lambda blob, at, size, encoding, head: function(blob[at : at + size])  # noqa: E731
+    elif signature.raw is memoryview:
+        call = lambda blob, at, size, encoding, head: function(memoryview(blob)[at : at + size])  # noqa: E731
+    else:
 
-            def with_ctx(blob: bytes, at: int, size: int, encoding: int, head: DispatchHead) -> Any:
-                positional, named = payload(blob[at : at + size], encoding)
-                return function(make_ctx(head, name, deps), *positional, **named)
-
-            return with_ctx
-        # The two shapes in which microseconds count.
-        if self._raw is bytes:
-            return lambda blob, at, size, encoding, head: function(blob[at : at + size])
-        if self._raw is memoryview:
-            return lambda blob, at, size, encoding, head: function(memoryview(blob)[at : at + size])
-        payload = self._payload
-
-        def plain(blob: bytes, at: int, size: int, encoding: int, head: DispatchHead) -> Any:
-            positional, named = payload(blob[at : at + size], encoding)
+        def call(blob: bytes, at: int, size: int, encoding: int, head: DispatchHead) -> Any:
+            positional, named = decode(blob[at : at + size], encoding)
             return function(*positional, **named)
 
-        return plain
+    redact = job.options.redact
+    return _redacting(call, signature, redact) if redact else call
 
 
-def _shape(job: Job[..., Any]) -> _Shape:
-    where = f"job {job.name!r}"
-    target: Any = job.handler
-    if inspect.isclass(target):
-        target = getattr(target, "run", None)
-        if target is None:
-            raise HandlerError(f"{where}: class {job.handler.__qualname__} has no method run")
-    if inspect.iscoroutinefunction(target) or inspect.isasyncgenfunction(target):
-        raise HandlerError(f"{where}: async def is not served yet")
-    if inspect.isgeneratorfunction(target):
-        raise HandlerError(f"{where}: generators are not served")
-    try:
-        signature = inspect.signature(target)
-        hints = typing.get_type_hints(target, include_extras=True)
-    except (NameError, TypeError, ValueError) as problem:
-        raise HandlerError(f"{where}: its annotations cannot be read: {problem}") from problem
-    parameters = list(signature.parameters.values())
-    if inspect.isclass(job.handler):
-        parameters = parameters[1:]  # self
-    for parameter in parameters:
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise HandlerError(f"{where}: *{parameter.name} has no place in a payload")
-    wants_ctx = bool(parameters) and _is_ctx(hints.get(parameters[0].name))
-    if wants_ctx:
-        parameters = parameters[1:]
-    annotated = {
-        parameter.name: parameter.replace(annotation=hints.get(parameter.name, Any))
-        for parameter in parameters
-    }
-    return _Shape(job, wants_ctx, annotated)
+def _hooked(
+    signature: Signature,
+    function: Callable[..., Any],
+    ctx_of: Callable[[DispatchHead], Ctx[Any]],
+    middleware: Sequence[Middleware],
+) -> Call:
+    decode, wants_ctx = signature.decode, signature.wants_ctx
+    backwards = tuple(reversed(middleware))
+
+    def start(ctx: Ctx[Any], payload: bytes, encoding: int) -> Any:
+        for hook in middleware:
+            hook.before(ctx)
+        positional, named = decode(payload, encoding)
+        return function(*([ctx] if wants_ctx else []), *positional, **named)
+
+    def ended(ctx: Ctx[Any], result: Any) -> Any:
+        for hook in backwards:
+            hook.after(ctx, result)
+        return result
+
+    def failed(ctx: Ctx[Any], error: BaseException) -> None:
+        for hook in backwards:
+            hook.error(ctx, error)
+
+    def call(blob: bytes, at: int, size: int, encoding: int, head: DispatchHead) -> Any:
+        ctx = ctx_of(head)
+        try:
+            return ended(ctx, start(ctx, blob[at : at + size], encoding))
+        except BaseException as error:
+            failed(ctx, error)
+            raise
+
+    async def call_async(blob: bytes, at: int, size: int, encoding: int, head: DispatchHead) -> Any:
+        ctx = ctx_of(head)
+        try:
+            return ended(ctx, await start(ctx, blob[at : at + size], encoding))
+        except BaseException as error:
+            failed(ctx, error)
+            raise
+
+    return call_async if signature.is_async else call
 
 
-def _is_ctx(annotation: Any) -> bool:
-    return annotation is Ctx or typing.get_origin(annotation) is Ctx
+def _redacting(call: Call, signature: Signature, names: frozenset[str]) -> Call:
+    single = signature.single
 
+    def redacting(blob: bytes, at: int, size: int, encoding: int, head: DispatchHead) -> Any:
+        try:
+            return call(blob, at, size, encoding, head)
+        except BaseException as error:
+            mark(error, secrets_in(blob[at : at + size], single, names))
+            raise
 
-def _payload(parameters: Mapping[str, Any], name: str) -> _Payload:
-    if not parameters:
-        return _no_payload
-    if len(parameters) == 1:
-        ((field, parameter),) = parameters.items()
-        read = reader(parameter.annotation, field, f"job {name!r}.{field}")
-        if parameter.kind is parameter.KEYWORD_ONLY:
-            return lambda payload, encoding: ([], {field: read(payload, encoding)})
-        return lambda payload, encoding: ([read(payload, encoding)], {})
-    for field, parameter in parameters.items():
-        if parameter.kind is parameter.POSITIONAL_ONLY:
-            raise HandlerError(f"job {name!r}: of several parameters, none may be positional-only")
-        if parameter.annotation in (bytes, memoryview):
-            raise HandlerError(
-                f"job {name!r}: several parameters come as one JSON object, "
-                f"so {field!r} cannot be {parameter.annotation.__name__}"
-            )
-    check = object_checker(
-        {field: parameter.annotation for field, parameter in parameters.items()},
-        {field for field, parameter in parameters.items() if parameter.default is parameter.empty},
-        f"job {name!r}",
-    )
-    return lambda payload, encoding: ([], check(read_json(payload, encoding, "payload"), ""))
+    async def redacting_async(
+        blob: bytes, at: int, size: int, encoding: int, head: DispatchHead
+    ) -> Any:
+        try:
+            return await call(blob, at, size, encoding, head)
+        except BaseException as error:
+            mark(error, secrets_in(blob[at : at + size], single, names))
+            raise
 
-
-def _no_payload(payload: bytes, encoding: int) -> tuple[list[Any], dict[str, Any]]:
-    if payload and payload not in (b"null", b"{}"):
-        raise PayloadError("payload", f"none is wanted, it has {len(payload)} bytes")
-    return [], {}
+    return redacting_async if signature.is_async else redacting

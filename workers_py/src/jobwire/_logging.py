@@ -13,7 +13,7 @@ import time
 FORMATS = ("text", "json")
 # The least a pipe takes without blocking once it is writable.
 _PIPE_BUF = 4096
-_TAGS = ("worker", "job", "attempt")
+_TAGS = ("worker", "job", "attempt", "trace")
 
 
 class _Text(logging.Formatter):

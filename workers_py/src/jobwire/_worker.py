@@ -24,8 +24,9 @@ from jobwire._boot import (
     read_boot,
 )
 from jobwire._contexts import Contexts
-from jobwire._errors import RefusedError, SetupError
-from jobwire._handlers import bind
+from jobwire._errors import HandlerError, RefusedError, SetupError
+from jobwire._handlers import Program
+from jobwire._job import Execution
 from jobwire._load import load_app
 from jobwire._logging import configure_worker
 from jobwire._loop import WorkerLoop
@@ -68,9 +69,12 @@ def _serve(boot: Boot, slot: WorkerSlot, agent_fd: int) -> bool:
     log = logging.getLogger("jobwire.worker")
     app = load_app(boot.target)
     contexts = Contexts(slot)
-    set_up = bind(app, contexts.make)
+    program = Program(app, contexts.make)
+    for job in app.jobs.values():
+        if job.options.execution is not Execution.MAIN:
+            raise HandlerError(f"job {job.name!r}: {job.options.execution.value} is not served yet")
     slot.state(WorkerState.SETTING_UP)
-    bound = set_up()
+    bound = program.set_up()
     hello = encode_hello(
         Role.Worker,
         f"{app.name} jobwire-py/{__version__}",
@@ -103,6 +107,8 @@ def _serve(boot: Boot, slot: WorkerSlot, agent_fd: int) -> bool:
     slot.state(WorkerState.IDLE)
     drained = loop.run(wake_read.fileno(), lambda: _drain(wake_read), agent_fd)
     connection.close(1000 if drained else 100)
+    if drained:
+        program.close()
     return drained
 
 

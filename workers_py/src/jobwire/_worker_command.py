@@ -8,8 +8,8 @@ import os
 import re
 
 from jobwire._agent import Agent
-from jobwire._app import checked_name
 from jobwire._errors import SetupError
+from jobwire._job import checked_name
 from jobwire._logging import FORMATS, Stderr, configure_agent
 from jobwire._supervisor import Settings
 

@@ -16,6 +16,7 @@ endif()
 if(JOBWIRE_BUILD_TESTS)
   jobwire_test(producer_sdk_client_test RING unit TIMEOUT 180
     SOURCES ${sdk_tests}/client_test.cc LIBS jobwire_scripted_broker)
+  jobwire_test(producer_sdk_pending_test RING unit SOURCES ${sdk_tests}/pending_test.cc LIBS jobwire_scripted_broker)
   jobwire_test(producer_sdk_plain_caller_test RING unit
     SOURCES ${sdk_tests}/plain_caller_test.cc ${sdk_tests}/plain_caller.cc LIBS jobwire_scripted_broker)
   set_source_files_properties(${sdk_tests}/plain_caller.cc PROPERTIES COMPILE_OPTIONS "-fno-exceptions;-fno-rtti")

@@ -5,6 +5,8 @@
 #include <iterator>
 #include <utility>
 
+#include "stoppable_wait.h"
+
 JOBWIRE_NAMESPACE_BEGIN
 namespace client_detail {
 namespace {
@@ -56,7 +58,7 @@ void Backlog::add(EntryList& list, const Job& job, const JobId& id, std::size_t 
 }
 
 Backlog::Taken Backlog::post(const Job& job, const JobId& id, std::size_t envelope_bytes,
-                             EntryList& dropped) {
+                             bool may_wait, EntryList& dropped) {
   const std::size_t bytes = job.payload().size() + envelope_bytes;
   std::unique_lock lock(mutex_);
   if (!closed_ && !fits(bytes)) {
@@ -66,7 +68,7 @@ Backlog::Taken Backlog::post(const Job& job, const JobId& id, std::size_t envelo
         ++counts_.dropped;
         dropped.splice(dropped.end(), posted_, posted_.begin());
       }
-    } else if (overflow_ == OverflowPolicy::Block) {
+    } else if (overflow_ == OverflowPolicy::Block && may_wait) {
       ++waiting_for_room_;
       room_.wait_until(lock, deadline_in(block_for_), [&] { return closed_ || fits(bytes); });
       --waiting_for_room_;
@@ -86,7 +88,7 @@ Backlog::Taken Backlog::post(const Job& job, const JobId& id, std::size_t envelo
 std::size_t Backlog::submit(std::span<const Job> jobs, std::span<const JobId> ids,
                             std::span<const std::size_t> envelope_bytes,
                             const std::shared_ptr<Sink<Receipt>>& sink, TimePoint deadline,
-                            bool wait_for_room) {
+                            bool wait_for_room, const std::stop_token& stop) {
   std::size_t at = 0;
   while (at < jobs.size()) {
     std::unique_lock lock(mutex_);
@@ -105,7 +107,7 @@ std::size_t Backlog::submit(std::span<const Job> jobs, std::span<const JobId> id
     const std::size_t bytes = jobs[at].payload().size() + envelope_bytes[at];
     if (wait_for_room) {
       ++waiting_for_room_;
-      room_.wait_until(lock, deadline, [&] { return closed_ || fits(bytes); });
+      wait_until(lock, room_, deadline, stop, [&] { return closed_ || fits(bytes); });
       --waiting_for_room_;
     }
     if (closed_ || fits(bytes)) continue;
@@ -210,14 +212,14 @@ bool Backlog::holds(const JobId& id) const {
          std::any_of(submitted_.begin(), submitted_.end(), is_it);
 }
 
-bool Backlog::flush(TimePoint deadline) {
+bool Backlog::flush(TimePoint deadline, const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   if (jobs_ == 0) return true;
   const std::uint64_t until = epochs_.back().epoch;
   epochs_.push_back({until + 1, 0});
   ++flushing_;
-  const bool done = flushed_.wait_until(
-      lock, deadline, [&] { return jobs_ == 0 || epochs_.front().epoch > until; });
+  const bool done = wait_until(lock, flushed_, deadline, stop,
+                               [&] { return jobs_ == 0 || epochs_.front().epoch > until; });
   --flushing_;
   return done;
 }

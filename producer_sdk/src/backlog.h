@@ -10,6 +10,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <vector>
 
 #include "deadline.h"
@@ -71,16 +72,18 @@ class Backlog {
 
   enum class Taken { Yes, Full, Closed };
 
-  /// Takes one posted job as the overflow policy says. Entries that were dropped for it are
-  /// appended to `dropped`; the caller tells about them.
-  Taken post(const Job& job, const JobId& id, std::size_t envelope_bytes, EntryList& dropped);
+  /// Takes one posted job as the overflow policy says, except that it does not wait unless it
+  /// `may_wait`. Entries that were dropped for it are appended to `dropped`; the caller tells about
+  /// them.
+  Taken post(const Job& job, const JobId& id, std::size_t envelope_bytes, bool may_wait,
+             EntryList& dropped);
 
-  /// Takes jobs[i] as ids[i] with slot i, from `first` on, waiting for room until `deadline`;
-  /// returns the index of the first that was not taken. A job whose id is nil is skipped.
+  /// Takes jobs[i] as ids[i] with slot i, in order, waiting for room until `deadline` or a stop
+  /// request; returns the index of the first that was not taken. A job whose id is nil is skipped.
   std::size_t submit(std::span<const Job> jobs, std::span<const JobId> ids,
                      std::span<const std::size_t> envelope_bytes,
                      const std::shared_ptr<Sink<Receipt>>& sink, TimePoint deadline,
-                     bool wait_for_room);
+                     bool wait_for_room, const std::stop_token& stop = {});
 
   /// Hands out what one message carries, oldest first. A large payload travels alone, so that it
   /// need not be copied.
@@ -101,8 +104,9 @@ class Backlog {
   /// True when a job with this id waits here (not: is with the I/O thread). Linear.
   [[nodiscard]] bool holds(const JobId& id) const;
 
-  /// Waits until everything taken before now is settled. False at the deadline.
-  bool flush(TimePoint deadline);
+  /// Waits until everything taken before now is settled. False at the deadline, and when asked to
+  /// stop.
+  bool flush(TimePoint deadline, const std::stop_token& stop = {});
 
   /// Takes no more; whoever waits for room gets Closed.
   void close();

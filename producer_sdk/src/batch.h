@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "deadline.h"
 #include "sink.h"
+#include "stoppable_wait.h"
 
 JOBWIRE_NAMESPACE_BEGIN
 namespace client_detail {
@@ -26,10 +26,15 @@ class Batch final : public Sink<T> {
     if (--open_ == 0) complete_.notify_one();
   }
 
-  /// All answers; a slot that is open at the deadline gets `late`. Call once.
-  [[nodiscard]] std::vector<Result<T>> take(TimePoint deadline, const Error& late) {
+  /// All answers; a slot that is open at the deadline, or when asked to stop, gets `late` or
+  /// Stopped. Call once.
+  [[nodiscard]] std::vector<Result<T>> take(TimePoint deadline, const std::stop_token& stop,
+                                            Error late) {
     std::unique_lock lock(mutex_);
-    complete_.wait_until(lock, deadline, [this] { return open_ == 0; });
+    if (!wait_until(lock, complete_, deadline, stop, [this] { return open_ == 0; }) &&
+        stop.stop_requested()) {
+      late = stopped_error();
+    }
     closed_ = true;
     std::vector<Result<T>> answers;
     answers.reserve(answers_.size());

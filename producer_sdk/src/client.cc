@@ -35,9 +35,9 @@ Result<Client> Client::connect(std::string_view endpoint, ClientOptions options)
   return Client(std::move(*session));
 }
 
-Result<Receipt> Client::submit(const Job& job) {
+Result<Receipt> Client::submit(const Job& job, std::stop_token stop) {
   if (auto refused = session_->refuse_own_thread()) return std::move(*refused);
-  return std::move(session_->submit({&job, 1}, session_->submit_deadline()).front());
+  return std::move(session_->submit({&job, 1}, session_->submit_deadline(), stop).front());
 }
 
 Pending<Receipt> Client::submit_async(const Job& job) {
@@ -46,46 +46,52 @@ Pending<Receipt> Client::submit_async(const Job& job) {
   return Pending<Receipt>(state);
 }
 
-std::vector<Result<Receipt>> Client::submit_batch(std::span<const Job> jobs) {
+std::vector<Result<Receipt>> Client::submit_batch(std::span<const Job> jobs, std::stop_token stop) {
   if (auto refused = session_->refuse_own_thread()) {
     return std::vector<Result<Receipt>>(jobs.size(), *refused);
   }
-  return session_->submit(jobs, session_->submit_deadline());
+  return session_->submit(jobs, session_->submit_deadline(), stop);
 }
 
 Result<JobId> Client::post(const Job& job) { return session_->post(job); }
 
-Status Client::flush(Milliseconds timeout) { return session_->flush(timeout); }
-
-Result<JobResult> Client::call(const Job& job, Milliseconds timeout) {
-  if (auto refused = session_->refuse_own_thread()) return std::move(*refused);
-  const auto deadline = deadline_in(timeout);
-  Job watched = job;
-  watched.watch();
-  const auto receipt = std::move(session_->submit({&watched, 1}, deadline).front());
-  if (!receipt) return receipt.error();
-  return session_->wait(receipt->id, deadline);
+Status Client::flush(Milliseconds timeout, std::stop_token stop) {
+  return session_->flush(timeout, stop);
 }
 
-Result<JobResult> Client::wait(const JobId& id, Milliseconds timeout) {
+Result<JobResult> Client::call(const Job& job, Milliseconds timeout, std::stop_token stop) {
   if (auto refused = session_->refuse_own_thread()) return std::move(*refused);
-  return session_->wait(id, deadline_in(timeout));
+  return session_->call(job, deadline_in(timeout), stop);
+}
+
+Pending<JobResult> Client::call_async(const Job& job) {
+  const auto state = std::make_shared<PendingState<JobResult>>();
+  session_->call_async(job, state);
+  return Pending<JobResult>(state);
+}
+
+Result<JobResult> Client::wait(const JobId& id, Milliseconds timeout, std::stop_token stop) {
+  if (auto refused = session_->refuse_own_thread()) return std::move(*refused);
+  return session_->wait(id, deadline_in(timeout), stop);
 }
 
 void Client::wait_each(std::span<const JobId> ids, Milliseconds timeout,
-                       const std::function<void(std::size_t, Result<JobResult>)>& fn) {
+                       const std::function<void(std::size_t, Result<JobResult>)>& fn,
+                       std::stop_token stop) {
   if (auto refused = session_->refuse_own_thread()) {
     for (std::size_t i = 0; i < ids.size(); ++i) fn(i, *refused);
     return;
   }
-  session_->wait_each(ids, deadline_in(timeout), fn);
+  session_->wait_each(ids, deadline_in(timeout), stop, fn);
 }
 
-std::vector<Result<JobResult>> Client::wait_all(std::span<const JobId> ids, Milliseconds timeout) {
+std::vector<Result<JobResult>> Client::wait_all(std::span<const JobId> ids, Milliseconds timeout,
+                                                std::stop_token stop) {
   std::vector<std::optional<Result<JobResult>>> slots(ids.size());
-  wait_each(ids, timeout, [&slots](std::size_t index, Result<JobResult> result) {
+  const auto keep = [&slots](std::size_t index, Result<JobResult> result) {
     slots[index].emplace(std::move(result));
-  });
+  };
+  wait_each(ids, timeout, keep, std::move(stop));
   std::vector<Result<JobResult>> results;
   results.reserve(slots.size());
   for (auto& slot : slots) results.push_back(std::move(*slot));
@@ -98,22 +104,22 @@ Pending<JobResult> Client::watch(const JobId& id) {
   return Pending<JobResult>(state);
 }
 
-Result<JobResult> Client::result(const JobId& id) {
-  auto answer = session_->ask(Question::Kind::State, id, {});
+Result<JobResult> Client::result(const JobId& id, std::stop_token stop) {
+  auto answer = session_->ask(Question::Kind::State, id, {}, stop);
   if (answer && !is_final(answer->state())) {
     return Error(ErrorCode::NotFinished, "the job is " + std::string(to_string(answer->state())));
   }
   return answer;
 }
 
-Result<JobStatus> Client::status(const JobId& id) {
-  const auto answer = session_->ask(Question::Kind::State, id, {});
+Result<JobStatus> Client::status(const JobId& id, std::stop_token stop) {
+  const auto answer = session_->ask(Question::Kind::State, id, {}, stop);
   if (!answer) return answer.error();
   return answer->status();
 }
 
-Result<JobState> Client::cancel(const JobId& id, std::string_view reason) {
-  const auto answer = session_->ask(Question::Kind::Cancel, id, reason);
+Result<JobState> Client::cancel(const JobId& id, std::string_view reason, std::stop_token stop) {
+  const auto answer = session_->ask(Question::Kind::Cancel, id, reason, stop);
   if (!answer) return answer.error();
   return answer->state();
 }

@@ -24,6 +24,8 @@ std::string_view to_string(ErrorCode code) noexcept {
       return "Paused";
     case ErrorCode::Timeout:
       return "Timeout";
+    case ErrorCode::Stopped:
+      return "Stopped";
     case ErrorCode::NotPermitted:
       return "NotPermitted";
     case ErrorCode::Incompatible:
@@ -52,6 +54,7 @@ bool Error::retryable() const noexcept {
     case ErrorCode::Unavailable:
     case ErrorCode::Paused:
     case ErrorCode::Timeout:
+    case ErrorCode::Stopped:
     case ErrorCode::NotFinished:
     case ErrorCode::Dropped:
       return true;

@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "deadline.h"
 #include "sink.h"
+#include "stoppable_wait.h"
 
 JOBWIRE_NAMESPACE_BEGIN
 namespace client_detail {
@@ -25,14 +25,14 @@ class Gather final : public Sink<T> {
   }
 
   /// Waits for at least one answer and swaps everything that has come into `out`, which is cleared
-  /// first. Leaves it empty at the deadline.
-  void take(TimePoint deadline, Arrived& out) {
+  /// first. Leaves it empty at the deadline and when asked to stop.
+  void take(TimePoint deadline, const std::stop_token& stop, Arrived& out) {
     out.clear();
     std::unique_lock lock(mutex_);
-    while (arrived_.empty()) {
-      waiting_ = true;
-      if (some_.wait_until(lock, deadline) == std::cv_status::timeout) break;
-    }
+    wait_until(lock, some_, deadline, stop, [this] {
+      waiting_ = arrived_.empty();
+      return !waiting_;
+    });
     waiting_ = false;
     out.swap(arrived_);
   }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jobwire/pending.h"
 
-#include "deadline.h"
 #include "pending_state.h"
 
 JOBWIRE_NAMESPACE_BEGIN
@@ -16,15 +15,29 @@ bool Pending<T>::ready() const {
 }
 
 template <class T>
-Result<T> Pending<T>::get_for(std::chrono::milliseconds timeout) const {
-  auto answer = state_->wait_until(client_detail::deadline_in(timeout));
-  if (!answer) return Error(ErrorCode::Timeout, "no answer yet");
-  return std::move(*answer);
+Result<T> Pending<T>::get_for(std::chrono::milliseconds timeout, std::stop_token stop) const {
+  auto answer = state_->wait_until(client_detail::deadline_in(timeout), stop);
+  if (answer) return std::move(*answer);
+  if (stop.stop_requested()) return client_detail::stopped_error();
+  return Error(ErrorCode::Timeout, "no answer yet");
 }
 
 template <class T>
-void Pending<T>::then(std::function<void(const Result<T>&)> fn) const {
-  state_->then(std::move(fn));
+bool Pending<T>::when_ready(Fn fn) const {
+  return state_->when_settled(fn);
+}
+
+template <class T>
+void Pending<T>::then(Fn fn) const {
+  if (!state_->when_settled(fn)) fn(state_->answer());
+}
+
+template <class T>
+std::future<Result<T>> Pending<T>::to_future() const {
+  const auto promise = std::make_shared<std::promise<Result<T>>>();
+  auto future = promise->get_future();
+  then([promise](const Result<T>& answer) { promise->set_value(answer); });
+  return future;
 }
 
 template class Pending<Receipt>;

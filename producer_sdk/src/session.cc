@@ -12,6 +12,7 @@
 #include "job_check.h"
 #include "link.h"
 #include "outbound.h"
+#include "stoppable_wait.h"
 
 JOBWIRE_NAMESPACE_BEGIN
 namespace client_detail {
@@ -82,7 +83,7 @@ std::optional<Error> Session::admit(const Job& job, const JobId& id) {
 
 void Session::take(std::span<const Job> jobs, std::span<JobId> ids, std::span<std::size_t> bytes,
                    const std::shared_ptr<Sink<Receipt>>& sink, TimePoint deadline,
-                   bool wait_for_room) {
+                   bool wait_for_room, const std::stop_token& stop) {
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     const JobId id = jobs[i].id() ? *jobs[i].id() : JobId::make();
     if (auto fault = admit(jobs[i], id)) {
@@ -94,27 +95,80 @@ void Session::take(std::span<const Job> jobs, std::span<JobId> ids, std::span<st
     bytes[i] = Outbound::envelope_bytes(jobs[i]);
   }
   const std::size_t taken =
-      exchange_.backlog.submit(jobs, ids, bytes, sink, deadline, wait_for_room);
+      exchange_.backlog.submit(jobs, ids, bytes, sink, deadline, wait_for_room, stop);
   for (std::size_t i = taken; i < jobs.size(); ++i) {
     if (ids[i].is_nil()) continue;
-    const Error error = exchange_.backlog.closed() ? closed_error() : full_error();
+    const Error error = not_taken(stop);
     if (jobs[i].is_watched()) exchange_.watches.fail(ids[i], error);
     sink->settle(i, error);
   }
 }
 
-std::vector<Result<Receipt>> Session::submit(std::span<const Job> jobs, TimePoint deadline) {
+Error Session::not_taken(const std::stop_token& stop) const {
+  if (exchange_.backlog.closed()) return closed_error();
+  return stop.stop_requested() ? stopped_error() : full_error();
+}
+
+std::vector<Result<Receipt>> Session::submit(std::span<const Job> jobs, TimePoint deadline,
+                                             const std::stop_token& stop) {
   std::vector<JobId> ids(jobs.size());
   std::vector<std::size_t> bytes(jobs.size());
   const auto batch = std::make_shared<Batch<Receipt>>(jobs.size());
-  take(jobs, ids, bytes, batch, deadline, true);
-  return batch->take(deadline + kGrace, Error(ErrorCode::Timeout, "no receipt in time"));
+  take(jobs, ids, bytes, batch, deadline, true, stop);
+  return batch->take(deadline + kGrace, stop, Error(ErrorCode::Timeout, "no receipt in time"));
 }
 
 void Session::submit_async(const Job& job, const std::shared_ptr<Sink<Receipt>>& sink) {
   JobId id;
   std::size_t bytes = 0;
-  take({&job, 1}, {&id, 1}, {&bytes, 1}, sink, submit_deadline(), false);
+  take({&job, 1}, {&id, 1}, {&bytes, 1}, sink, submit_deadline(), false, {});
+}
+
+JobId Session::start_call(const Job& job, const std::shared_ptr<Sink<JobResult>>& result,
+                          const std::shared_ptr<Sink<Receipt>>& receipt, TimePoint deadline,
+                          bool wait_for_room, const std::stop_token& stop) {
+  Job watched = job;
+  watched.watch();
+  const JobId id = job.id() ? *job.id() : JobId::make();
+  if (auto fault = admit(watched, id)) {
+    result->settle(0, std::move(*fault));
+    return id;
+  }
+  exchange_.watches.attach({&id, 1}, result);
+  const std::size_t bytes = Outbound::envelope_bytes(watched);
+  if (exchange_.backlog.submit({&watched, 1}, {&id, 1}, {&bytes, 1}, receipt, deadline,
+                               wait_for_room, stop) == 0) {
+    exchange_.watches.fail(id, not_taken(stop));
+  }
+  return id;
+}
+
+void Session::call_async(const Job& job, const std::shared_ptr<Sink<JobResult>>& sink) {
+  start_call(job, sink, std::make_shared<PendingState<Receipt>>(), submit_deadline(), false, {});
+}
+
+Result<JobResult> Session::call(const Job& job, TimePoint deadline, const std::stop_token& stop) {
+  const auto result = std::make_shared<PendingState<JobResult>>();
+  const auto receipt = std::make_shared<PendingState<Receipt>>();
+  const JobId id = start_call(job, result, receipt, deadline, true, stop);
+  // One wait for both: the receipt alone wakes nobody.
+  if (auto answer = result->wait_until(deadline, stop)) return std::move(*answer);
+  if (!stop.stop_requested()) {
+    // The I/O thread gives up the submit at the same deadline, and knows why it went wrong.
+    if (auto submitted = receipt->wait_until(deadline + kGrace); submitted && !*submitted) {
+      exchange_.watches.detach({&id, 1}, result.get());
+      return submitted->error();
+    }
+  }
+  return stop_waiting(id, *result, stop);
+}
+
+Result<JobResult> Session::stop_waiting(const JobId& id, const PendingState<JobResult>& state,
+                                        const std::stop_token& stop) {
+  exchange_.watches.detach({&id, 1}, &state);
+  // It may have come just now.
+  if (auto answer = state.wait_until(Clock::now())) return std::move(*answer);
+  return stop.stop_requested() ? stopped_error() : no_result_yet();
 }
 
 void Session::tell_lost(const EntryList& entries, const Error& error) {
@@ -128,7 +182,9 @@ Result<JobId> Session::post(const Job& job) {
   const JobId id = job.id() ? *job.id() : JobId::make();
   if (auto fault = admit(job, id)) return std::move(*fault);
   EntryList dropped;
-  const auto taken = exchange_.backlog.post(job, id, Outbound::envelope_bytes(job), dropped);
+  const bool may_wait = !refuse_own_thread();
+  const auto taken =
+      exchange_.backlog.post(job, id, Outbound::envelope_bytes(job), may_wait, dropped);
   if (!dropped.empty()) {
     tell_lost(dropped, Error(ErrorCode::Dropped, "made room for a newer posted job"));
   }
@@ -138,9 +194,10 @@ Result<JobId> Session::post(const Job& job) {
   return error;
 }
 
-Status Session::flush(std::chrono::milliseconds timeout) {
+Status Session::flush(std::chrono::milliseconds timeout, const std::stop_token& stop) {
   if (auto refused = refuse_own_thread()) return std::move(*refused);
-  if (exchange_.backlog.flush(deadline_in(timeout))) return {};
+  if (exchange_.backlog.flush(deadline_in(timeout), stop)) return {};
+  if (stop.stop_requested()) return stopped_error();
   return Error(ErrorCode::Timeout, "some jobs are not receipted yet");
 }
 
@@ -148,18 +205,14 @@ void Session::watch(const JobId& id, const std::shared_ptr<Sink<JobResult>>& sin
   if (exchange_.watches.attach({&id, 1}, sink)) exchange_.waker.wake();
 }
 
-Result<JobResult> Session::wait(const JobId& id, TimePoint deadline) {
+Result<JobResult> Session::wait(const JobId& id, TimePoint deadline, const std::stop_token& stop) {
   const auto state = std::make_shared<PendingState<JobResult>>();
   watch(id, state);
-  auto answer = state->wait_until(deadline);
-  if (answer) return std::move(*answer);
-  exchange_.watches.detach({&id, 1}, state.get());
-  answer = state->wait_until(Clock::now());  // it may have come just now
-  if (answer) return std::move(*answer);
-  return no_result_yet();
+  if (auto answer = state->wait_until(deadline, stop)) return std::move(*answer);
+  return stop_waiting(id, *state, stop);
 }
 
-void Session::wait_each(std::span<const JobId> ids, TimePoint deadline,
+void Session::wait_each(std::span<const JobId> ids, TimePoint deadline, const std::stop_token& stop,
                         const std::function<void(std::size_t, Result<JobResult>)>& fn) {
   const auto gather = std::make_shared<Gather<JobResult>>();
   if (exchange_.watches.attach(ids, gather)) exchange_.waker.wake();
@@ -175,19 +228,20 @@ void Session::wait_each(std::span<const JobId> ids, TimePoint deadline,
     return !arrived.empty();
   };
   while (open > 0) {
-    gather->take(deadline, arrived);
+    gather->take(deadline, stop, arrived);
     if (!deliver()) break;
   }
   if (open == 0) return;
   exchange_.watches.detach(ids, gather.get());
-  gather->take(Clock::now(), arrived);  // what came just now
+  gather->take(Clock::now(), {}, arrived);  // what came just now
   deliver();
   for (std::size_t slot = 0; slot < ids.size(); ++slot) {
-    if (!called[slot]) fn(slot, no_result_yet());
+    if (!called[slot]) fn(slot, stop.stop_requested() ? stopped_error() : no_result_yet());
   }
 }
 
-Result<JobResult> Session::ask(Question::Kind kind, const JobId& id, std::string_view reason) {
+Result<JobResult> Session::ask(Question::Kind kind, const JobId& id, std::string_view reason,
+                               const std::stop_token& stop) {
   if (auto refused = refuse_own_thread()) return std::move(*refused);
   if (id.is_nil()) return Error(ErrorCode::InvalidArgument, "id: the nil id names no job");
   const auto state = std::make_shared<PendingState<JobResult>>();
@@ -198,7 +252,8 @@ Result<JobResult> Session::ask(Question::Kind kind, const JobId& id, std::string
     return Error(ErrorCode::Full, "too many questions are waiting for an answer");
   }
   exchange_.waker.wake();
-  auto answer = state->wait_until(deadline + kGrace);
+  auto answer = state->wait_until(deadline + kGrace, stop);
+  if (!answer && stop.stop_requested()) return stopped_error();
   if (!answer) return Error(ErrorCode::Timeout, "the broker did not answer in time");
   return std::move(*answer);
 }

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -29,16 +30,20 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  std::vector<Result<Receipt>> submit(std::span<const Job> jobs, TimePoint deadline);
+  std::vector<Result<Receipt>> submit(std::span<const Job> jobs, TimePoint deadline,
+                                      const std::stop_token& stop);
   void submit_async(const Job& job, const std::shared_ptr<Sink<Receipt>>& sink);
   Result<JobId> post(const Job& job);
-  Status flush(std::chrono::milliseconds timeout);
+  Status flush(std::chrono::milliseconds timeout, const std::stop_token& stop);
 
-  Result<JobResult> wait(const JobId& id, TimePoint deadline);
+  Result<JobResult> call(const Job& job, TimePoint deadline, const std::stop_token& stop);
+  void call_async(const Job& job, const std::shared_ptr<Sink<JobResult>>& sink);
+  Result<JobResult> wait(const JobId& id, TimePoint deadline, const std::stop_token& stop);
   void watch(const JobId& id, const std::shared_ptr<Sink<JobResult>>& sink);
-  void wait_each(std::span<const JobId> ids, TimePoint deadline,
+  void wait_each(std::span<const JobId> ids, TimePoint deadline, const std::stop_token& stop,
                  const std::function<void(std::size_t, Result<JobResult>)>& fn);
-  Result<JobResult> ask(Question::Kind kind, const JobId& id, std::string_view reason);
+  Result<JobResult> ask(Question::Kind kind, const JobId& id, std::string_view reason,
+                        const std::stop_token& stop);
 
   CloseReport close(TimePoint deadline);
   [[nodiscard]] ClientStats stats() const;
@@ -56,7 +61,17 @@ class Session {
   /// What is wrong with the job; otherwise it is watched if it wants to be.
   std::optional<Error> admit(const Job& job, const JobId& id);
   void take(std::span<const Job> jobs, std::span<JobId> ids, std::span<std::size_t> bytes,
-            const std::shared_ptr<Sink<Receipt>>& sink, TimePoint deadline, bool wait_for_room);
+            const std::shared_ptr<Sink<Receipt>>& sink, TimePoint deadline, bool wait_for_room,
+            const std::stop_token& stop);
+  /// Takes a watched job whose result goes to `result`; `receipt` hears how its submit went.
+  JobId start_call(const Job& job, const std::shared_ptr<Sink<JobResult>>& result,
+                   const std::shared_ptr<Sink<Receipt>>& receipt, TimePoint deadline,
+                   bool wait_for_room, const std::stop_token& stop);
+  /// Why the backlog took no more.
+  [[nodiscard]] Error not_taken(const std::stop_token& stop) const;
+  /// Ends a wait without an answer, unless the answer comes just now.
+  Result<JobResult> stop_waiting(const JobId& id, const PendingState<JobResult>& state,
+                                 const std::stop_token& stop);
   void tell_lost(const EntryList& entries, const Error& error);
 
   Exchange exchange_;

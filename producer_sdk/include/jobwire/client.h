@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,7 +39,8 @@ class Session;
 /// Errors common to all calls, not repeated below: Unavailable when the broker cannot be reached in
 /// time and nothing was sent, Timeout when no answer came to what was sent, Closed after close(),
 /// NotPermitted and Incompatible when the broker does not accept this client, InvalidArgument for a
-/// blocking call from within a Pending::then callback.
+/// blocking call from within a Pending::then callback. Every call that waits takes a stop_token
+/// that ends the wait, and only the wait: the answer is then Stopped.
 class JOBWIRE_EXPORT Client {
  public:
   using Milliseconds = std::chrono::milliseconds;
@@ -60,14 +62,14 @@ class JOBWIRE_EXPORT Client {
   /// submit_timeout; then the last one is the error. On Timeout the job may or may not have
   /// arrived: set Job::id beforehand to be able to submit it again without running it twice.
   /// Errors: InvalidArgument, TooLarge, Conflict, Full, Paused. Cost: one round trip.
-  Result<Receipt> submit(const Job& job);
+  Result<Receipt> submit(const Job& job, std::stop_token stop = {});
 
   /// The same without waiting. Answers Full at once when the backlog is full.
   Pending<Receipt> submit_async(const Job& job);
 
   /// Many at once: they travel together and are receipted together. One answer per job, in order;
   /// one job's refusal says nothing about the others. Cost: about one round trip per 16,384 jobs.
-  std::vector<Result<Receipt>> submit_batch(std::span<const Job> jobs);
+  std::vector<Result<Receipt>> submit_batch(std::span<const Job> jobs, std::stop_token stop = {});
 
   /// Fire and forget: takes the job, returns its id at once, and sends it until the broker has
   /// receipted or refused it, however often the connection breaks in between. What becomes of it
@@ -77,42 +79,48 @@ class JOBWIRE_EXPORT Client {
   Result<JobId> post(const Job& job);
 
   /// Waits until every job taken before this call is receipted or refused. Error: Timeout.
-  Status flush(Milliseconds timeout);
+  Status flush(Milliseconds timeout, std::stop_token stop = {});
 
   // ------------------------------------------------------------------ getting results
 
   /// Submits and waits for the result: a remote procedure call that survives restarts. `timeout`
   /// covers both; on Timeout the job goes on.
-  Result<JobResult> call(const Job& job, Milliseconds timeout);
+  Result<JobResult> call(const Job& job, Milliseconds timeout, std::stop_token stop = {});
+
+  /// The same without waiting: `co_await client.call_async(job)`. A submit that fails is its
+  /// answer.
+  Pending<JobResult> call_async(const Job& job);
 
   /// The result of a job, from whichever process, as soon as it has ended: pushed, not polled. A
   /// job that failed is a JobResult that says so, not an Error. Errors: Timeout, UnknownJob,
   /// GoneJob, or the broker's refusal of a job that this client submitted. Costs one question to
   /// the broker unless the job was submitted here with Job::watch().
-  Result<JobResult> wait(const JobId& id, Milliseconds timeout);
+  Result<JobResult> wait(const JobId& id, Milliseconds timeout, std::stop_token stop = {});
 
   /// Many results: calls `fn(index into ids, result)` for each as it comes, on this thread. What
-  /// has not come when `timeout` has passed is called with Timeout, so each index is called exactly
-  /// once. Cost: the same for each result, however many are awaited.
+  /// has not come when `timeout` has passed, or when stopped, is called with that error, so each
+  /// index is called exactly once. Cost: the same for each result, however many are awaited.
   void wait_each(std::span<const JobId> ids, Milliseconds timeout,
-                 const std::function<void(std::size_t, Result<JobResult>)>& fn);
+                 const std::function<void(std::size_t, Result<JobResult>)>& fn,
+                 std::stop_token stop = {});
 
   /// The same, in order, when all have come or `timeout` has passed.
-  std::vector<Result<JobResult>> wait_all(std::span<const JobId> ids, Milliseconds timeout);
+  std::vector<Result<JobResult>> wait_all(std::span<const JobId> ids, Milliseconds timeout,
+                                          std::stop_token stop = {});
 
   /// wait() without waiting. The id stays watched until its job ends or the client closes.
   Pending<JobResult> watch(const JobId& id);
 
   /// Asks once. Errors: NotFinished when the job has not ended, UnknownJob, GoneJob.
-  Result<JobResult> result(const JobId& id);
+  Result<JobResult> result(const JobId& id, std::stop_token stop = {});
 
   /// Where the job stands. Errors: UnknownJob, GoneJob.
-  Result<JobStatus> status(const JobId& id);
+  Result<JobStatus> status(const JobId& id, std::stop_token stop = {});
 
   /// Ends a job that waits; asks the worker of one that runs to stop. Returns the state after the
   /// request: Cancelled, or Running while the worker has not confirmed. Errors: AlreadyFinal,
   /// UnknownJob, GoneJob.
-  Result<JobState> cancel(const JobId& id, std::string_view reason = {});
+  Result<JobState> cancel(const JobId& id, std::string_view reason = {}, std::stop_token stop = {});
 
   // ------------------------------------------------------------------ the client itself
 

@@ -19,6 +19,7 @@ enum class ErrorCode {
   Unavailable,      ///< No broker, or it takes no new work now. Wait retry_after(), or use another.
   Paused,           ///< The queue is closed for intake. Wait, or ask the operator.
   Timeout,          ///< No answer in time, the outcome is open. Ask, or submit with the same id.
+  Stopped,          ///< The caller's stop_token ended the wait; the rest as for Timeout.
   NotPermitted,     ///< This client's key does not allow it. Ask the operator.
   Incompatible,     ///< Broker, client or contract speak different versions. Upgrade one side.
   UnknownJob,       ///< The id was never seen by this broker. Check the id.

@@ -11,7 +11,7 @@ namespace {
 TEST(PlainCallerTest, TheClientWorksForCodeWithoutExceptionsAndTypeInformation) {
   testing_detail::ScriptedBroker broker;
   broker.finish_everything();
-  EXPECT_EQ(call_without_exceptions(broker.endpoint()), "receipted plain");
+  EXPECT_EQ(call_without_exceptions(broker.endpoint()), "receipted awaited plain");
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ inline constexpr std::array kKindRules = {
     KindRule{Body::ResultAck, kFromBroker},   KindRule{Body::HandBack, kFromWorker},
     KindRule{Body::Recall, kFromBroker},      KindRule{Body::CancelLease, kFromBroker},
     KindRule{Body::Revoke, kFromBroker},      KindRule{Body::WorkerDown, kFromAgent},
-    KindRule{Body::Progress, kFromWorker},
+    KindRule{Body::Progress, kFromWorker | kFromAgent},
 };
 
 static_assert(kKindRules.size() == static_cast<std::size_t>(Body::MAX));

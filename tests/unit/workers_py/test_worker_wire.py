@@ -52,13 +52,27 @@ def result_heads(count: int) -> list[bytes]:
     ]
 
 
-@pytest.mark.parametrize("name", ["DispatchHead", "ResultHead", "LeaseHead", "LeaseRefusal"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DispatchHead",
+        "ResultHead",
+        "LeaseHead",
+        "LeaseRefusal",
+        "ReceiptHead",
+        "ResultView",
+        "CancelHead",
+    ],
+)
 def test_struct_layouts_have_the_generated_size(name: str) -> None:
     ours = {
         "DispatchHead": _heads.DISPATCH_HEAD,
         "ResultHead": _heads.RESULT_HEAD,
         "LeaseHead": _heads.LEASE_HEAD,
         "LeaseRefusal": _heads.LEASE_REFUSAL,
+        "ReceiptHead": _heads.RECEIPT_HEAD,
+        "ResultView": _heads.RESULT_VIEW,
+        "CancelHead": _heads.CANCEL_HEAD,
     }
     generated = getattr(importlib.import_module(f"jobwire.wire.{name}"), name)
     assert ours[name].size == generated.SizeOf()

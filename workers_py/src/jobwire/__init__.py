@@ -1,13 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""jobwire for Python: functions that run the jobs of C++ programs."""
+"""jobwire for Python: functions that run jobs, and a client that hands jobs over."""
 
+from jobwire._answers import (
+    ClientStats,
+    CloseReport,
+    DeadReason,
+    Durability,
+    JobResult,
+    JobState,
+    JobStatus,
+    Receipt,
+)
 from jobwire._app import App
 from jobwire._ctx import Ctx
 from jobwire._errors import (
+    AlreadyFinal,
     AppNotFound,
+    ClientError,
+    Closed,
     CommandFailed,
+    Conflict,
+    Dropped,
+    Full,
+    GoneJob,
     HandlerError,
+    Incompatible,
+    InvalidJob,
+    JobFailed,
     JobwireError,
+    NoAnswer,
+    NotFinished,
+    NotPermitted,
+    Paused,
     PayloadError,
     ProtocolError,
     RefusedError,
@@ -15,29 +39,64 @@ from jobwire._errors import (
     ResultError,
     Retry,
     SetupError,
+    TooLarge,
+    Unavailable,
+    UnknownJob,
 )
 from jobwire._job import Job
 from jobwire._middleware import AttemptLog, Middleware
 from jobwire._retry_policy import RetryPolicy
+from jobwire._spec import JobSpec
 from jobwire._version import __version__
+from jobwire._wire import Encoding, Frame, JobError, LinkedError
 
 __all__ = [
+    "AlreadyFinal",
     "App",
     "AppNotFound",
     "AttemptLog",
+    "ClientError",
+    "ClientStats",
+    "CloseReport",
+    "Closed",
     "CommandFailed",
+    "Conflict",
     "Ctx",
+    "DeadReason",
+    "Dropped",
+    "Durability",
+    "Encoding",
+    "Frame",
+    "Full",
+    "GoneJob",
     "HandlerError",
+    "Incompatible",
+    "InvalidJob",
     "Job",
+    "JobError",
+    "JobFailed",
+    "JobResult",
+    "JobSpec",
+    "JobState",
+    "JobStatus",
     "JobwireError",
+    "LinkedError",
     "Middleware",
+    "NoAnswer",
+    "NotFinished",
+    "NotPermitted",
+    "Paused",
     "PayloadError",
     "ProtocolError",
+    "Receipt",
     "RefusedError",
     "Reject",
     "ResultError",
     "Retry",
     "RetryPolicy",
     "SetupError",
+    "TooLarge",
+    "Unavailable",
+    "UnknownJob",
     "__version__",
 ]

@@ -309,21 +309,28 @@ def _show(annotation: Any) -> str:
     return str(annotation).replace("typing.", "")
 
 
-# ------------------------------------------------------------------ results
+# ------------------------------------------------------------------ values that leave
 
 
 def encode_result(value: Any) -> tuple[int, bytes]:
     """Encoding and bytes of what a handler returned; raises ResultError."""
     kind = type(value)
+    # The two shapes in which microseconds count.
     if kind is bytes:
         return Encoding.Bytes, value
     if value is None:
         return Encoding.Bytes, b""
+    return encode_value(value, "the returned")
+
+
+def encode_value(value: Any, what: str = "a payload that is a") -> tuple[int, bytes]:
+    """Encoding and bytes of any value that can travel; raises ResultError, in which `what` names the value's part."""
+    kind = type(value)
     if kind is str:
         try:
             return Encoding.Utf8, value.encode()
         except UnicodeEncodeError as problem:
-            raise ResultError(f"the returned str is not Unicode text: {problem}") from None
+            raise ResultError(f"{what} str is not Unicode text: {problem}") from None
     if isinstance(value, bytes | bytearray | memoryview):
         return Encoding.Bytes, bytes(value)
     try:
@@ -332,7 +339,7 @@ def encode_result(value: Any) -> tuple[int, bytes]:
         )
         return Encoding.Json, text.encode()
     except (TypeError, ValueError, RecursionError) as problem:
-        raise ResultError(f"the returned {kind.__qualname__} cannot travel: {problem}") from None
+        raise ResultError(f"{what} {kind.__qualname__} cannot travel: {problem}") from None
 
 
 def _as_json(value: Any) -> Any:

@@ -12,11 +12,33 @@ JobwireError
  |    +-- HandlerError     a handler that cannot be served: annotation, name, kind
  +-- ProtocolError     the broker sent what cannot be read
  +-- RefusedError      the broker refused this worker
+ +-- ClientError       a client's call did not do what it was asked; each says what the caller does next
+ |    +-- InvalidJob       a value is out of its range, or the call makes no sense: fix it
+ |    +-- TooLarge         payload or message over the broker's limit: send less
+ |    +-- Conflict         the id is known for another queue or type: make a new id
+ |    +-- Full             a bound is reached, here, in a queue or in the store: wait `retry_after`
+ |    +-- Unavailable      no broker, or it takes no new work now: wait `retry_after`
+ |    +-- Paused           the queue is closed for intake: wait, or ask the operator
+ |    +-- NoAnswer         nothing came in time, the outcome is open: ask, or submit with the same id (a TimeoutError)
+ |    +-- NotPermitted     this client's key does not allow it: ask the operator
+ |    +-- Incompatible     broker and client speak different versions: upgrade one side
+ |    +-- UnknownJob       the id was never seen by this broker: check it
+ |    +-- GoneJob          the job is older than what the broker keeps
+ |    +-- NotFinished      the job has not ended: wait for it
+ |    +-- AlreadyFinal     the job has ended: read its result
+ |    +-- Dropped          a posted job made room for a newer one, as `overflow` asked
+ |    +-- Closed           the client was closed: make another one
+ +-- JobFailed         a job whose value was asked for did not succeed; `result` is how it ended
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from jobwire._spans import LONGEST_MS, Span, milliseconds
+
+if TYPE_CHECKING:
+    from jobwire._answers import JobResult
 
 
 class JobwireError(Exception):
@@ -26,16 +48,16 @@ class JobwireError(Exception):
 class Retry(JobwireError):  # noqa: N818 - reads as an order in the handler
     """Raised by a handler to have its job run again.
 
-    delay: seconds (or a timedelta) until then; None leaves it to the job's backoff.
+    delay: seconds (or a timedelta, or text such as "5m") until then; None leaves it to the job's backoff.
     The attempt counts against the job's attempts.
     """
 
-    def __init__(self, delay: float | timedelta | None = None, reason: str = "") -> None:
+    def __init__(self, delay: Span | None = None, reason: str = "") -> None:
         super().__init__(reason)
-        seconds = delay.total_seconds() if isinstance(delay, timedelta) else delay
-        if seconds is not None and not 0 <= seconds <= 366 * 86400:
+        delay_ms = 0 if delay is None else max(1, milliseconds(delay))
+        if not 0 <= delay_ms <= LONGEST_MS or (isinstance(delay, int | float) and delay < 0):
             raise ValueError(f"Retry.delay must be 0 s to 366 days, not {delay!r}")
-        self.delay_ms = 0 if seconds is None else max(1, round(seconds * 1000))
+        self.delay_ms = delay_ms
         self.reason = reason
 
 
@@ -89,3 +111,79 @@ class RefusedError(JobwireError):
     def __init__(self, code: int, name: str, message: str) -> None:
         super().__init__(f"{name}: {message}" if message else name)
         self.code = code
+
+
+class ClientError(JobwireError):
+    """A client's call did not do what it was asked. retry_after: seconds to wait first; 0.0 when nobody knows."""
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class InvalidJob(ClientError):  # noqa: N818 - these read as what happened
+    """A value is out of its range, or the call makes no sense; the message names it."""
+
+
+class TooLarge(ClientError):  # noqa: N818
+    """Payload or message over the broker's limit."""
+
+
+class Conflict(ClientError):  # noqa: N818
+    """The id is known for another queue or type."""
+
+
+class Full(ClientError):  # noqa: N818
+    """A bound is reached, here, in a queue or in the store."""
+
+
+class Unavailable(ClientError):  # noqa: N818
+    """No broker, or it takes no new work now. Nothing was sent, or it was refused."""
+
+
+class Paused(ClientError):  # noqa: N818
+    """The queue is closed for intake."""
+
+
+class NoAnswer(ClientError, TimeoutError):  # noqa: N818
+    """Nothing came in time, and the outcome is open."""
+
+
+class NotPermitted(ClientError):  # noqa: N818
+    """This client's key does not allow it."""
+
+
+class Incompatible(ClientError):  # noqa: N818
+    """Broker and client speak different versions."""
+
+
+class UnknownJob(ClientError):  # noqa: N818
+    """The id was never seen by this broker."""
+
+
+class GoneJob(ClientError):  # noqa: N818
+    """The job is older than what the broker keeps."""
+
+
+class NotFinished(ClientError):  # noqa: N818
+    """The job has not ended."""
+
+
+class AlreadyFinal(ClientError):  # noqa: N818
+    """The job has ended."""
+
+
+class Dropped(ClientError):  # noqa: N818
+    """A posted job made room for a newer one."""
+
+
+class Closed(ClientError):  # noqa: N818
+    """The client was closed."""
+
+
+class JobFailed(JobwireError):  # noqa: N818
+    """A job whose value was asked for is dead, expired or cancelled; `result.error` has the Python error."""
+
+    def __init__(self, message: str, result: JobResult) -> None:
+        super().__init__(message)
+        self.result = result

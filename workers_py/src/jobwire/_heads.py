@@ -30,3 +30,14 @@ class Lease(NamedTuple):
 
     def pack(self) -> bytes:
         return LEASE_HEAD.pack(*self)
+
+
+RECEIPT_HEAD = Struct("<16s16sIH?B")
+"""id, job, retry_after_ms, code, duplicate, state"""
+
+RESULT_VIEW = Struct("<16sIIqqqQHBBBB??")
+"""id, payload_offset, payload_size, created_ms, started_ms, finished_ms, run_us, attempts, known, state, reason,
+encoding, pushed, payload_is_error"""
+
+CANCEL_HEAD = Struct("<16sHBx")
+"""id, code, state"""

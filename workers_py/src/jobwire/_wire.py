@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # mypy: disallow-untyped-calls=False
-"""Messages to bytes and back: the only module that touches generated code.
+"""Messages to bytes and back, for workers and agents. Only this module and `_wire_producer` touch generated code.
 
 What comes for every batch of jobs (Dispatch, ResultAck, Results) is read and written by hand at fixed places; all the
 rest goes through the FlatBuffers runtime. That runtime has no verifier: read only what the own broker sent.
@@ -181,6 +181,7 @@ class Other:
     """A body that a newer broker may send and this version does not know."""
 
     kind: int
+    body: int = 0
 
 
 Message = (
@@ -195,8 +196,8 @@ def decode(frames: Sequence[bytes]) -> Message:
         raise ProtocolError("not a JW01 message of one or two frames")
     try:
         message = _U32(envelope, 0)[0]
-        kind_at = _field(envelope, message, 0)
-        body_at = _field(envelope, message, 1)
+        kind_at = field_at(envelope, message, 0)
+        body_at = field_at(envelope, message, 1)
         kind = envelope[kind_at] if kind_at else 0
         if not body_at:
             raise ProtocolError("a message without a body")
@@ -210,7 +211,7 @@ def decode(frames: Sequence[bytes]) -> Message:
         raise ProtocolError(f"a message that cannot be read: {problem}") from problem
 
 
-def _field(buffer: bytes, table: int, slot: int) -> int:
+def field_at(buffer: bytes, table: int, slot: int) -> int:
     """Where a table's field lies, or 0 when it is absent."""
     vtable = table - _I32(buffer, table)[0]
     entry = 4 + 2 * slot
@@ -220,9 +221,9 @@ def _field(buffer: bytes, table: int, slot: int) -> int:
     return table + offset if offset else 0
 
 
-def _vector(buffer: bytes, table: int, slot: int, size: int) -> memoryview:
+def elements(buffer: bytes, table: int, slot: int, size: int) -> memoryview:
     """The bytes of a vector's elements, each `size` long."""
-    at = _field(buffer, table, slot)
+    at = field_at(buffer, table, slot)
     if not at:
         return memoryview(b"")
     at += _U32(buffer, at)[0]
@@ -233,10 +234,10 @@ def _vector(buffer: bytes, table: int, slot: int, size: int) -> memoryview:
 
 
 def _dispatch(envelope: bytes, body: int, blob: bytes) -> Dispatch:
-    heads = _vector(envelope, body, 0, DISPATCH_HEAD.size)
+    heads = elements(envelope, body, 0, DISPATCH_HEAD.size)
     jobs: Any = list(DISPATCH_HEAD.iter_unpack(heads))
     extras: list[dict[str, str]] = []
-    if _field(envelope, body, 1):
+    if field_at(envelope, body, 1):
         extras = _headers(envelope, body)
     return Dispatch(jobs, blob, extras)
 
@@ -249,7 +250,7 @@ def _headers(envelope: bytes, body: int) -> list[dict[str, str]]:
     extras = (table.Extras(i) for i in range(table.ExtrasLength()))
     return [
         {
-            _text(extra.Headers(i).Key()): _text(extra.Headers(i).Value())
+            text_of(extra.Headers(i).Key()): text_of(extra.Headers(i).Value())
             for i in range(extra.HeadersLength())
         }
         for extra in extras
@@ -257,43 +258,43 @@ def _headers(envelope: bytes, body: int) -> list[dict[str, str]]:
 
 
 def _ack(envelope: bytes, body: int) -> Ack:
-    at = _field(envelope, body, 0)
+    at = field_at(envelope, body, 0)
     refused: Any = list(
-        _heads.LEASE_REFUSAL.iter_unpack(_vector(envelope, body, 1, _heads.LEASE_REFUSAL.size))
+        _heads.LEASE_REFUSAL.iter_unpack(elements(envelope, body, 1, _heads.LEASE_REFUSAL.size))
     )
     return Ack(_U64(envelope, at)[0] if at else 0, refused)
 
 
 def _tokens(envelope: bytes, body: int) -> list[bytes]:
-    raw = bytes(_vector(envelope, body, 0, 16))
+    raw = bytes(elements(envelope, body, 0, 16))
     return [raw[i : i + 16] for i in range(0, len(raw), 16)]
 
 
 def _rare(envelope: bytes, kind: int, body: int) -> Message:
     if kind == Body.Welcome:
-        return _welcome(_table(_Welcome.Welcome, envelope, body))
+        return _welcome(table_at(_Welcome.Welcome, envelope, body))
     if kind == Body.Refused:
-        refused = _table(_Refused.Refused, envelope, body)
+        refused = table_at(_Refused.Refused, envelope, body)
         return Refused(
-            refused.Code(), _text(refused.Message()), refused.Request(), refused.RetryAfterMs()
+            refused.Code(), text_of(refused.Message()), refused.Request(), refused.RetryAfterMs()
         )
     if kind == Body.Goodbye:
-        goodbye = _table(_Goodbye.Goodbye, envelope, body)
-        return Goodbye(goodbye.Code(), _text(goodbye.Message()))
+        goodbye = table_at(_Goodbye.Goodbye, envelope, body)
+        return Goodbye(goodbye.Code(), text_of(goodbye.Message()))
     if kind == Body.Heartbeat:
-        return Heartbeat(_table(_Heartbeat.Heartbeat, envelope, body).Sequence())
+        return Heartbeat(table_at(_Heartbeat.Heartbeat, envelope, body).Sequence())
     if kind == Body.Recall:
         return Recall(_tokens(envelope, body))
     if kind == Body.Revoke:
         return Revoke(_tokens(envelope, body))
     if kind == Body.CancelLease:
-        cancel = _table(_CancelLease.CancelLease, envelope, body)
-        at = _field(envelope, body, 0)
+        cancel = table_at(_CancelLease.CancelLease, envelope, body)
+        at = field_at(envelope, body, 0)
         return Cancel(bytes(envelope[at : at + 16]), cancel.Worker(), cancel.GraceMs())
-    return Other(kind)
+    return Other(kind, body)
 
 
-def _table(kind: Any, envelope: bytes, body: int) -> Any:
+def table_at(kind: Any, envelope: bytes, body: int) -> Any:
     table = kind()
     table.Init(envelope, body)
     return table
@@ -314,10 +315,12 @@ def _welcome(welcome: Any) -> Welcome:
         )
     id_ = welcome.Broker()
     broker = bytes(id_.Bytes()) if id_ is not None else b""
-    return Welcome(broker, welcome.Epoch(), welcome.Durability(), limits, _text(welcome.Version()))
+    return Welcome(
+        broker, welcome.Epoch(), welcome.Durability(), limits, text_of(welcome.Version())
+    )
 
 
-def _text(raw: bytes | None) -> str:
+def text_of(raw: bytes | None) -> str:
     return raw.decode("utf-8", "replace") if raw else ""
 
 
@@ -338,10 +341,10 @@ class ResultsEncoder:
         _Results.Start(builder)
         _Results.AddSequence(builder, 1)  # not 0: a default would be left out
         _Results.AddHeads(builder, heads)
-        message = _finish(builder, Body.Results, _Results.End(builder))
+        message = finish(builder, Body.Results, _Results.End(builder))
         self._prefix = bytearray(message[:-4])
-        body_at = _field(message, _U32(message, 0)[0], 1)
-        self._sequence_at = _field(message, body_at + _U32(message, body_at)[0], 0)
+        body_at = field_at(message, _U32(message, 0)[0], 1)
+        self._sequence_at = field_at(message, body_at + _U32(message, body_at)[0], 0)
         assert (len(self._prefix) + 4) % 8 == 0
         assert self._sequence_at % 8 == 0
 
@@ -365,11 +368,11 @@ def encode_hello(
     _Hello.AddProtocol(builder, PROTOCOL)
     _Hello.AddRole(builder, role)
     _Hello.AddClient(builder, client_at)
-    _Hello.AddHost(builder, _id(builder, host))
+    _Hello.AddHost(builder, id_struct(builder, host))
     _Hello.AddHostName(builder, name_at)
     _Hello.AddWorker(builder, worker)
     _Hello.AddPid(builder, pid)
-    return _finish(builder, Body.Hello, _Hello.End(builder))
+    return finish(builder, Body.Hello, _Hello.End(builder))
 
 
 def encode_ready(
@@ -391,34 +394,34 @@ def encode_ready(
         if version_at:
             _TypeOffer.AddVersion(builder, version_at)
         offers.append(_TypeOffer.End(builder))
-    types_at = _offsets(builder, offers)
-    queues_at = _offsets(builder, [builder.CreateString(queue) for queue in queues])
+    types_at = offset_vector(builder, offers)
+    queues_at = offset_vector(builder, [builder.CreateString(queue) for queue in queues])
     _Ready.Start(builder)
     _Ready.AddQueues(builder, queues_at)
     _Ready.AddTypes(builder, types_at)
     _Ready.AddSlots(builder, slots)
     _Ready.AddCredit(builder, credit)
     _Ready.AddHeld(builder, held_at)
-    return _finish(builder, Body.Ready, _Ready.End(builder))
+    return finish(builder, Body.Ready, _Ready.End(builder))
 
 
 def encode_heartbeat(workers: Sequence[int], running: Sequence[Lease], sequence: int) -> bytes:
     builder = flatbuffers.Builder(512)
     running_at = _leases(builder, running)
-    workers_at = _structs(builder, [Struct("<Q").pack(worker) for worker in workers], 8, 8)
+    workers_at = struct_vector(builder, [Struct("<Q").pack(worker) for worker in workers], 8, 8)
     _Heartbeat.Start(builder)
     _Heartbeat.AddWorkers(builder, workers_at)
     _Heartbeat.AddRunning(builder, running_at)
     _Heartbeat.AddSequence(builder, sequence)
-    return _finish(builder, Body.Heartbeat, _Heartbeat.End(builder))
+    return finish(builder, Body.Heartbeat, _Heartbeat.End(builder))
 
 
 def encode_hand_back(tokens: Sequence[bytes]) -> bytes:
     builder = flatbuffers.Builder(256)
-    tokens_at = _structs(builder, tokens, 16, 1)
+    tokens_at = struct_vector(builder, tokens, 16, 1)
     _HandBack.Start(builder)
     _HandBack.AddTokens(builder, tokens_at)
-    return _finish(builder, Body.HandBack, _HandBack.End(builder))
+    return finish(builder, Body.HandBack, _HandBack.End(builder))
 
 
 def encode_worker_down(
@@ -444,7 +447,7 @@ def encode_worker_down(
     _WorkerDown.AddRunning(builder, running_at)
     _WorkerDown.AddRssBytes(builder, rss_bytes)
     _WorkerDown.AddLogTail(builder, log_at)
-    return _finish(builder, Body.WorkerDown, _WorkerDown.End(builder))
+    return finish(builder, Body.WorkerDown, _WorkerDown.End(builder))
 
 
 def encode_goodbye(message: str = "", code: int = 0) -> bytes:
@@ -453,10 +456,10 @@ def encode_goodbye(message: str = "", code: int = 0) -> bytes:
     _Goodbye.Start(builder)
     _Goodbye.AddCode(builder, code)
     _Goodbye.AddMessage(builder, message_at)
-    return _finish(builder, Body.Goodbye, _Goodbye.End(builder))
+    return finish(builder, Body.Goodbye, _Goodbye.End(builder))
 
 
-def _finish(builder: Any, kind: int, body: int) -> bytes:
+def finish(builder: Any, kind: int, body: int) -> bytes:
     _Message.Start(builder)
     _Message.AddBodyType(builder, kind)
     _Message.AddBody(builder, body)
@@ -464,21 +467,21 @@ def _finish(builder: Any, kind: int, body: int) -> bytes:
     return bytes(builder.Output())
 
 
-def _id(builder: Any, raw: bytes) -> int:
+def id_struct(builder: Any, raw: bytes) -> int:
     builder.Prep(1, 16)
     for byte in reversed(raw):
         builder.PrependUint8(byte)
     return int(builder.Offset())
 
 
-def _offsets(builder: Any, offsets: Sequence[int]) -> int:
+def offset_vector(builder: Any, offsets: Sequence[int]) -> int:
     builder.StartVector(4, len(offsets), 4)
     for offset in reversed(offsets):
         builder.PrependUOffsetTRelative(offset)
     return int(builder.EndVector())
 
 
-def _structs(builder: Any, packed: Sequence[bytes], size: int, alignment: int) -> int:
+def struct_vector(builder: Any, packed: Sequence[bytes], size: int, alignment: int) -> int:
     """A vector of structs that are packed already."""
     builder.StartVector(size, len(packed), alignment)
     raw = b"".join(packed)
@@ -489,7 +492,7 @@ def _structs(builder: Any, packed: Sequence[bytes], size: int, alignment: int) -
 
 
 def _leases(builder: Any, leases: Sequence[Lease]) -> int:
-    return _structs(builder, [lease.pack() for lease in leases], _heads.LEASE_HEAD.size, 8)
+    return struct_vector(builder, [lease.pack() for lease in leases], _heads.LEASE_HEAD.size, 8)
 
 
 # ------------------------------------------------------------------ errors
@@ -527,6 +530,30 @@ class JobError:
     retryable: bool = True
     truncated: bool = False
 
+    def __str__(self) -> str:
+        """The traceback in Python's own layout, the oldest cause first."""
+        lines = []
+        for link in reversed(self.chain):
+            lines += [*_traceback(link.frames), f"{link.type}: {link.message}", ""]
+            lines += [_RELATIONS.get(link.relation, _RELATIONS[Relation.Context]), ""]
+        lines += [*_traceback(self.frames), f"{self.type}: {self.message}", *self.notes]
+        return "\n".join(lines)
+
+
+_RELATIONS = {
+    Relation.Cause: "The above exception was the direct cause of the following exception:",
+    Relation.Context: "During handling of the above exception, another exception occurred:",
+}
+
+
+def _traceback(frames: Sequence[Frame]) -> list[str]:
+    lines = ["Traceback (most recent call last):"] if frames else []
+    for frame in frames:
+        lines.append(f'  File "{frame.file}", line {frame.line}, in {frame.function}')
+        if frame.source:
+            lines.append(f"    {frame.source}")
+    return lines
+
 
 def encode_error(error_: JobError) -> bytes:
     builder = flatbuffers.Builder(2048)
@@ -540,8 +567,8 @@ def encode_error(error_: JobError) -> bytes:
         _ChainedError.AddMessage(builder, message_at)
         _ChainedError.AddFrames(builder, frames_at)
         links.append(_ChainedError.End(builder))
-    chain_at = _offsets(builder, links)
-    notes_at = _offsets(builder, [_string(builder, note) for note in error_.notes])
+    chain_at = offset_vector(builder, links)
+    notes_at = offset_vector(builder, [_string(builder, note) for note in error_.notes])
     frames_at = _frames(builder, error_.frames)
     type_at, message_at = _string(builder, error_.type), _string(builder, error_.message)
     _JobError.Start(builder)
@@ -568,7 +595,7 @@ def _frames(builder: Any, frames: Sequence[Frame]) -> int:
         _Frame.AddFunction(builder, function_at)
         _Frame.AddSource(builder, source_at)
         offsets.append(_Frame.End(builder))
-    return _offsets(builder, offsets)
+    return offset_vector(builder, offsets)
 
 
 def _string(builder: Any, text: str) -> int:

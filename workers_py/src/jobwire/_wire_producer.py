@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: Apache-2.0
+# mypy: disallow-untyped-calls=False
+"""Messages between producer and broker to bytes and back. With `_wire`, the only modules that touch generated code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from struct import Struct, error
+from typing import Any
+
+import flatbuffers
+
+import jobwire.wire.Cancel as _Cancel
+import jobwire.wire.Header as _Header
+import jobwire.wire.JobError as _JobError
+import jobwire.wire.JobSpec as _JobSpec
+import jobwire.wire.Receipts as _Receipts
+import jobwire.wire.ResultRequest as _ResultRequest
+import jobwire.wire.RetryPolicy as _RetryPolicy
+import jobwire.wire.Submit as _Submit
+from jobwire import _wire
+from jobwire._errors import ProtocolError
+from jobwire._heads import CANCEL_HEAD, RECEIPT_HEAD, RESULT_VIEW
+from jobwire._retry_policy import RetryPolicy
+from jobwire._spec import JobSpec
+from jobwire._wire import Frame, JobError, LinkedError, Message
+from jobwire.wire.Body import Body
+from jobwire.wire.Known import Known
+
+__all__ = [
+    "CancelReply",
+    "Known",
+    "Outgoing",
+    "Receipts",
+    "ResultPush",
+    "View",
+    "decode",
+    "decode_error",
+    "encode_cancel",
+    "encode_result_request",
+    "encode_submit",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    """heads: (id, job, retry_after_ms, code, duplicate, state) each; refusals: index -> what is said about it."""
+
+    heads: list[tuple[bytes, bytes, int, int, bool, int]]
+    refusals: dict[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is known of one job. `payload` is its result, or a JobError buffer when `is_error`."""
+
+    id: bytes
+    payload: bytes
+    created_ms: int
+    started_ms: int
+    finished_ms: int
+    run_us: int
+    attempts: int
+    known: int
+    state: int
+    reason: int
+    encoding: int
+    pushed: bool
+    is_error: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ResultPush:
+    request: int
+    views: list[View]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelReply:
+    """heads: (id, code, state) each."""
+
+    request: int
+    heads: list[tuple[bytes, int, int]]
+
+
+Incoming = Message | Receipts | ResultPush | CancelReply
+
+
+def decode(frames: Sequence[bytes]) -> Incoming:
+    """Reads one message for a producer; raises ProtocolError when it cannot be read."""
+    message = _wire.decode(frames)
+    if not isinstance(message, _wire.Other):
+        return message
+    envelope, blob = frames[0], frames[1] if len(frames) == 2 else b""
+    try:
+        if message.kind == Body.Receipts:
+            return _receipts(envelope, message.body)
+        if message.kind == Body.ResultPush:
+            return _result_push(envelope, message.body, blob)
+        if message.kind == Body.CancelReply:
+            return _cancel_reply(envelope, message.body)
+    except (error, IndexError, ValueError, TypeError) as problem:
+        raise ProtocolError(f"a message that cannot be read: {problem}") from problem
+    return message
+
+
+def _receipts(envelope: bytes, body: int) -> Receipts:
+    heads: Any = list(
+        RECEIPT_HEAD.iter_unpack(_wire.elements(envelope, body, 0, RECEIPT_HEAD.size))
+    )
+    refusals = {}
+    table = _wire.table_at(_Receipts.Receipts, envelope, body)
+    for i in range(table.RefusalsLength()):
+        refusal = table.Refusals(i)
+        field, said = _wire.text_of(refusal.Field()), _wire.text_of(refusal.Message())
+        refusals[refusal.Index()] = f"{field}: {said}" if field else said
+    return Receipts(heads, refusals)
+
+
+def _result_push(envelope: bytes, body: int, blob: bytes) -> ResultPush:
+    views = []
+    for fields in RESULT_VIEW.iter_unpack(_wire.elements(envelope, body, 1, RESULT_VIEW.size)):
+        id_, at, size, *rest = fields
+        if at + size > len(blob):
+            raise ProtocolError("a result reaches past the end of its blob")
+        views.append(View(id_, blob[at : at + size], *rest))
+    return ResultPush(_request(envelope, body), views)
+
+
+def _cancel_reply(envelope: bytes, body: int) -> CancelReply:
+    heads: Any = list(CANCEL_HEAD.iter_unpack(_wire.elements(envelope, body, 1, CANCEL_HEAD.size)))
+    return CancelReply(_request(envelope, body), heads)
+
+
+_U64 = Struct("<Q").unpack_from
+
+
+def _request(envelope: bytes, body: int) -> int:
+    at = _wire.field_at(envelope, body, 0)
+    return int(_U64(envelope, at)[0]) if at else 0
+
+
+# ------------------------------------------------------------------ what a producer sends
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """One message: its envelope, and its blob if it has one."""
+
+    envelope: bytes
+    blob: bytes
+
+    @property
+    def frames(self) -> list[bytes]:
+        return [self.envelope, self.blob] if self.blob else [self.envelope]
+
+
+def encode_submit(request: int, specs: Sequence[JobSpec]) -> Outgoing:
+    """One Submit of several jobs, their payloads side by side in the blob."""
+    builder = flatbuffers.Builder(256 + 192 * len(specs))
+    jobs = []
+    offset = 0
+    for spec in specs:
+        jobs.append(_job_spec(builder, spec, offset))
+        offset += len(spec.payload)
+    jobs_at = _wire.offset_vector(builder, jobs)
+    _Submit.Start(builder)
+    _Submit.AddRequest(builder, request)
+    _Submit.AddJobs(builder, jobs_at)
+    envelope = _wire.finish(builder, Body.Submit, _Submit.End(builder))
+    blob = specs[0].payload if len(specs) == 1 else b"".join(spec.payload for spec in specs)
+    return Outgoing(envelope, blob)
+
+
+def _job_spec(builder: Any, spec: JobSpec, offset: int) -> int:
+    queue_at = builder.CreateSharedString(spec.queue)
+    type_at = builder.CreateSharedString(spec.type)
+    key_at = builder.CreateString(spec.dedup_key) if spec.dedup_key else 0
+    retry_at = encode_retry(builder, spec.retry) if spec.retry is not None else 0
+    headers_at = _headers(builder, spec) if spec.headers else 0
+    _JobSpec.Start(builder)
+    # Structs lie inside their table.
+    _JobSpec.AddId(builder, _wire.id_struct(builder, spec.id.bytes))
+    _JobSpec.AddQueue(builder, queue_at)
+    _JobSpec.AddType(builder, type_at)
+    _JobSpec.AddPayloadOffset(builder, offset)
+    _JobSpec.AddPayloadSize(builder, len(spec.payload))
+    _JobSpec.AddEncoding(builder, spec.encoding)
+    _JobSpec.AddPriority(builder, spec.priority)
+    _JobSpec.AddTimeoutMs(builder, spec.timeout_ms)
+    _JobSpec.AddDelayMs(builder, spec.delay_ms)
+    _JobSpec.AddNotBeforeMs(builder, spec.not_before_ms)
+    _JobSpec.AddExpiresAtMs(builder, spec.expires_at_ms)
+    _JobSpec.AddResultTtlMs(builder, spec.result_ttl_ms)
+    if retry_at:
+        _JobSpec.AddRetry(builder, retry_at)
+    if key_at:
+        _JobSpec.AddDedupKey(builder, key_at)
+        _JobSpec.AddDedupWindowMs(builder, spec.dedup_window_ms)
+    if headers_at:
+        _JobSpec.AddHeaders(builder, headers_at)
+    _JobSpec.AddWatch(builder, spec.watch)
+    _JobSpec.AddKeepPayload(builder, spec.keep_payload)
+    return int(_JobSpec.End(builder))
+
+
+def encode_retry(builder: Any, policy: RetryPolicy) -> int:
+    """A RetryPolicy table, for a Submit or a Ready."""
+    fatal_at = 0
+    if policy.fatal:
+        fatal_at = _wire.offset_vector(
+            builder, [builder.CreateString(name) for name in policy.fatal]
+        )
+    listed_at = 0
+    if policy.listed_ms:
+        packed = [Struct("<I").pack(rest) for rest in policy.listed_ms]
+        listed_at = _wire.struct_vector(builder, packed, 4, 4)
+    _RetryPolicy.Start(builder)
+    _RetryPolicy.AddAttempts(builder, policy.attempts or 0)
+    _RetryPolicy.AddTimeouts(builder, policy.timeouts or 0)
+    _RetryPolicy.AddCrashes(builder, policy.crashes or 0)
+    _RetryPolicy.AddBackoff(builder, policy.backoff)
+    _RetryPolicy.AddBaseMs(builder, policy.base_ms)
+    _RetryPolicy.AddCapMs(builder, policy.cap_ms)
+    _RetryPolicy.AddFactor(builder, policy.factor)
+    if listed_at:
+        _RetryPolicy.AddListedMs(builder, listed_at)
+    _RetryPolicy.AddNoJitter(builder, not policy.jitter)
+    if fatal_at:
+        _RetryPolicy.AddFatal(builder, fatal_at)
+    return int(_RetryPolicy.End(builder))
+
+
+def _headers(builder: Any, spec: JobSpec) -> int:
+    headers = []
+    for key, value in spec.headers.items():
+        key_at, value_at = builder.CreateString(key), builder.CreateString(value)
+        _Header.Start(builder)
+        _Header.AddKey(builder, key_at)
+        _Header.AddValue(builder, value_at)
+        headers.append(_Header.End(builder))
+    return _wire.offset_vector(builder, headers)
+
+
+def encode_result_request(request: int, ids: Sequence[bytes], wait: bool) -> Outgoing:
+    builder = flatbuffers.Builder(128 + 16 * len(ids))
+    ids_at = _wire.struct_vector(builder, ids, 16, 1)
+    _ResultRequest.Start(builder)
+    _ResultRequest.AddRequest(builder, request)
+    _ResultRequest.AddIds(builder, ids_at)
+    _ResultRequest.AddWait(builder, wait)
+    end = _ResultRequest.End(builder)
+    return Outgoing(_wire.finish(builder, Body.ResultRequest, end), b"")
+
+
+def encode_cancel(request: int, ids: Sequence[bytes], reason: str) -> Outgoing:
+    builder = flatbuffers.Builder(128 + 16 * len(ids))
+    reason_at = builder.CreateString(reason)
+    ids_at = _wire.struct_vector(builder, ids, 16, 1)
+    _Cancel.Start(builder)
+    _Cancel.AddRequest(builder, request)
+    _Cancel.AddIds(builder, ids_at)
+    _Cancel.AddReason(builder, reason_at)
+    return Outgoing(_wire.finish(builder, Body.Cancel, _Cancel.End(builder)), b"")
+
+
+# ------------------------------------------------------------------ errors of jobs
+
+
+def decode_error(buffer: bytes) -> JobError:
+    """A JobError buffer as structure; one that cannot be read becomes an error that says so."""
+    try:
+        if buffer[4:8] != _wire.ERROR_IDENTIFIER:
+            raise ProtocolError("not a JWER buffer")
+        table = _JobError.JobError.GetRootAs(buffer, 0)
+        return JobError(
+            _wire.text_of(table.Type()),
+            _wire.text_of(table.Message()),
+            _frames(table),
+            tuple(
+                LinkedError(
+                    link.Relation(),
+                    _wire.text_of(link.Type()),
+                    _wire.text_of(link.Message()),
+                    _frames(link),
+                )
+                for link in (table.Chain(i) for i in range(table.ChainLength()))
+            ),
+            tuple(_wire.text_of(table.Notes(i)) for i in range(table.NotesLength())),
+            bool(table.Retryable()),
+            bool(table.Truncated()),
+        )
+    except (ProtocolError, error, IndexError, ValueError, TypeError):
+        return JobError(
+            "jobwire.UnreadableError", "the worker's error could not be read", truncated=True
+        )
+
+
+def _frames(table: Any) -> tuple[Frame, ...]:
+    frames = (table.Frames(i) for i in range(table.FramesLength()))
+    return tuple(
+        Frame(
+            _wire.text_of(frame.File()),
+            frame.Line(),
+            _wire.text_of(frame.Function()),
+            _wire.text_of(frame.Source()),
+        )
+        for frame in frames
+    )

@@ -36,6 +36,7 @@ enum class Code : std::uint16_t {
   kIncompatibleContract = 54,
   kNotPermitted = 55,
   kSlowReader = 56,
+  kUnknownQueue = 57,
 };
 
 /// What a receipt promises; the order is the order of strength.

@@ -161,7 +161,16 @@ void Decoder::read(const Message& message, const Sender& sender) {
     case Body::Recall:
     case Body::CancelLease:
     case Body::Revoke:
+    case Body::ProgressPush:
+    case Body::QueueReply:
+    case Body::SweepReport:
+    case Body::DeadPage:
       break;  // judged before
+    case Body::QueueCommand:
+    case Body::Sweep:
+    case Body::DeadQuery:
+    case Body::DeadImport:
+      break;  // not taken by this version
   }
   decoded_ = refuse(core::Code::kUnknownKind, "no message of this kind is sent to the broker");
 }

@@ -105,7 +105,9 @@ static_assert(same(core::Code::kNone, Code::Unspecified) &&
               same(core::Code::kCreditExceeded, Code::CreditExceeded) &&
               same(core::Code::kIncompatibleContract, Code::IncompatibleContract) &&
               same(core::Code::kNotPermitted, Code::NotPermitted) &&
-              same(core::Code::kSlowReader, Code::SlowReader) && Code::MAX == Code::SlowReader);
+              same(core::Code::kSlowReader, Code::SlowReader) &&
+              same(core::Code::kUnknownQueue, Code::UnknownQueue) &&
+              Code::MAX == Code::UnknownQueue);
 
 // The generated names are the protocol's.
 std::string_view or_unknown(const char* name) { return *name == '\0' ? "?" : name; }

@@ -95,6 +95,8 @@ Meaning meaning(wire::Code code) {
       return {ErrorCode::NotPermitted, "this client's key does not allow it"};
     case Code::SlowReader:
       return {ErrorCode::Unavailable, "the broker closed the session of a slow reader"};
+    case Code::UnknownQueue:
+      return {ErrorCode::InvalidArgument, "no queue of that name was ever used"};
     case Code::StaleLease:
     case Code::UnknownWorker:
     case Code::CreditExceeded:

@@ -49,6 +49,7 @@ constexpr core::SessionId kSession{7};
 Sender sender_of(const std::string& from) {
   using core::Role;
   if (from == "producer") return {ports::Side::kProducers, kSession, Role::kProducer};
+  if (from == "operator") return {ports::Side::kProducers, kSession, Role::kOperator};
   if (from == "worker") return {ports::Side::kWorkers, kSession, Role::kWorker};
   if (from == "agent") return {ports::Side::kWorkers, kSession, Role::kAgent};
   if (from == "none_at_workers") return {ports::Side::kWorkers, {}, Role::kNone};

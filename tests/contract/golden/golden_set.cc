@@ -248,6 +248,82 @@ std::vector<Golden> golden_messages(const Schema& schema) {
       body("Progress", "\"heads\": [{\"token\": " + id_text(40) +
                            R"(, "value": 0.5, "message_offset": 0, "message_size": 4}])"),
       bytes("half"));
+  add("progress_push", "broker",
+      body(
+          "ProgressPush",
+          "\"views\": [{\"id\": " + id_text(10) +
+              R"(, "at_ms": 1700000000000, "value": 0.5, "message_offset": 0, "message_size": 4}])"),
+      bytes("half"));
+
+  add("hello_operator", "operator",
+      body("Hello", R"("protocol": 1, "role": "Operator", "client": "jobwire-ops/0.1")"));
+  add("queue_look", "operator",
+      body("QueueCommand", R"("request": 50, "action": "Look", "after": "images", "limit": 100)"));
+  add("queue_pause", "operator",
+      body("QueueCommand",
+           R"("request": 51, "action": "Pause", "queue": "images", "by": "ada", "why": "größer",
+              "until_ms": 1700000100000)"));
+  add("queue_weight", "operator",
+      body(
+          "QueueCommand",
+          R"("request": 52, "action": "SetWeight", "queue": "images", "by": "ada", "weight": 10)"));
+  add("queue_reply", "broker",
+      body(
+          "QueueReply",
+          R"("request": 50, "queues": [{"name": "mail", "weight": 1, "paused": true, "draining": true,
+              "by": "ada", "why": "disk", "since_ms": 1700000000000, "until_ms": 1700000100000, "scheduled": 1,
+              "queued": 2, "running": 3, "bytes": 600, "workers": 4, "dead": 5, "finished": 6},
+              {"name": "news", "weight": 10}], "next": "news")"));
+  add("queue_reply_refused", "broker",
+      body(
+          "QueueReply",
+          R"("request": 51, "code": "StoreUnavailable", "message": "Redis is away", "retry_after_ms": 500)"));
+  const std::string filter =
+      "{\"queue\": \"images\", \"type\": \"thumbnail\", \"reason\": \"Raised\", \"error\": "
+      "\"ValueError\", \"before_ms\": 1700000000000, \"ids\": [" +
+      id_text(10) + ", " + id_text(30) + "]}";
+  add("sweep_purge", "operator",
+      body("Sweep",
+           R"("request": 53, "action": "Purge", "filter": {"queue": "images"}, "by": "ada")"));
+  add("sweep_replay", "operator",
+      body("Sweep", "\"request\": 54, \"action\": \"Replay\", \"filter\": " + filter +
+                        R"(, "by": "ada", "why": "fixed", "dry_run": true, "rate_per_s": 100,
+                           "limit": 1000, "to_queue": "again")"));
+  add("sweep_report", "broker",
+      body("SweepReport",
+           R"("request": 54, "matched": 7, "done": 5, "failed": 1, "finished": true,
+              "before_ms": 1700000000000)"));
+  add("sweep_report_refused", "broker",
+      body("SweepReport",
+           R"("request": 54, "code": "QuotaExceeded", "message": "16 sweeps are under way",
+              "finished": true, "retry_after_ms": 1000)"));
+  add("dead_query", "operator",
+      body("DeadQuery", "\"request\": 55, \"filter\": " + filter +
+                            R"(, "after": "images:1", "limit": 500, "full": true)"));
+  const std::string dead_job =
+      "{\"job\": {\"id\": " + id_text(10) +
+      R"(, "queue": "images", "type": "thumbnail", "payload_offset": 0, "payload_size": 5, "encoding": "Utf8",
+         "priority": 9, "timeout_ms": 30000, "result_ttl_ms": 60000, "dedup_key": "k", "dedup_window_ms": 1000,
+         "contract": 99, "keep_payload": true, "headers": [{"key": "trace", "value": "abc"}],
+         "retry": {"attempts": 1, "timeouts": 1, "crashes": 1, "backoff": "Fixed", "base_ms": 10, "cap_ms": 20, "factor": 3}},
+         "origin_queue": "photos", "reason": "Raised", "error_type": "builtins.ValueError",
+         "error_message": "no such größe", "created_ms": 1700000000000, "died_ms": 1700000005000, "attempts": 2,
+         "raised": 1, "timed_out": 0, "crashed": 1, "generation": 1, "payload_bytes": 5, "attempt_list": [{"number": 2,
+         "generation": 1, "token": )" +
+      id_text(40) +
+      R"(, "worker": "node-1/3", "host": "node-1", "started_ms": 1700000004000, "ended_ms": 1700000005000,
+         "outcome": "Raised", "run_us": 1500, "error_offset": 5, "error_size": )" +
+      std::to_string(error.size()) + "}]}";
+  add("dead_page", "broker",
+      body("DeadPage", "\"request\": 55, \"jobs\": [" + dead_job + R"(], "next": "images:2")"),
+      joined(bytes("hello"), error));
+  add("dead_page_refused", "broker",
+      body(
+          "DeadPage",
+          R"("request": 55, "code": "StoreUnavailable", "message": "Redis is away", "retry_after_ms": 500)"));
+  add("dead_import", "operator",
+      body("DeadImport", "\"request\": 56, \"jobs\": [" + dead_job + R"(], "by": "ada")"),
+      joined(bytes("hello"), error));
   return set;
 }
 
@@ -291,6 +367,12 @@ std::vector<Bad> bad_messages(const Schema& schema) {
   add("submit_by_a_worker", "worker", "WrongRole", submit);
   add("ready_by_a_producer", "producer", "WrongRole",
       schema.message(body("Ready", R"("slots": 1, "credit": 1)")));
+  const Buffer look = schema.message(body("QueueCommand", R"("action": "Look")"));
+  add("queue_command_by_a_producer", "producer", "WrongRole", look);
+  add("queue_command_by_an_agent", "agent", "WrongRole", look);
+  add("sweep_by_a_producer", "producer", "WrongRole", schema.message(body("Sweep", "")));
+  add("dead_query_by_a_producer", "producer", "WrongRole", schema.message(body("DeadQuery", "")));
+  add("dead_import_by_a_producer", "producer", "WrongRole", schema.message(body("DeadImport", "")));
   add("worker_down_by_a_worker", "worker", "WrongRole",
       schema.message(body("WorkerDown", R"("worker": 1, "end": "Crashed")")));
   add("hello_role_unspecified", "none", "InvalidArgument",

@@ -15,13 +15,14 @@
 namespace jobwire::wire {
 namespace {
 
-// The rows of the table under `heading` in PROTOCOL.md, cells trimmed, without its head.
+// The rows of the first table under `heading` in PROTOCOL.md, cells trimmed, without its head.
 std::vector<std::vector<std::string>> rows_under(const std::string& heading) {
   std::ifstream file(JOBWIRE_SOURCE_DIR "/schemas/PROTOCOL.md");
   std::vector<std::vector<std::string>> rows;
   bool inside = false;
   for (std::string line; std::getline(file, line);) {
     if (line.rfind("## ", 0) == 0) inside = line == "## " + heading;
+    if (!rows.empty() && line.rfind('|', 0) != 0) break;
     if (!inside || line.rfind("| ", 0) != 0) continue;
     std::vector<std::string> cells;
     std::istringstream cells_of(line.substr(1));
@@ -37,11 +38,11 @@ std::vector<std::vector<std::string>> rows_under(const std::string& heading) {
 }
 
 TEST(KindRules, AreTheTableOfTheProtocol) {
-  const std::map<std::string, int> roles = {{"any", kFromAny},
-                                            {"broker", kFromBroker},
-                                            {"producer", kFromProducer},
-                                            {"worker", kFromWorker},
-                                            {"agent", kFromAgent}};
+  const std::map<std::string, int> roles = {
+      {"any", kFromAny},           {"broker", kFromBroker},
+      {"producer", kFromProducer}, {"producer, operator", kFromClient},
+      {"operator", kFromOperator}, {"worker", kFromWorker},
+      {"agent", kFromAgent}};
   const auto rows = rows_under("Messages");
   ASSERT_EQ(rows.size(), kKindRules.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {

@@ -102,6 +102,7 @@ TEST(Mutations, OfGoldenMessagesAreRefusedOrReadInsideTheirMemory) {
     const Exact exact_envelope(envelope);
     const Exact exact_blob(blob);
     Sender sender{ports::Side::kProducers, core::SessionId{1}, core::Role::kProducer};
+    if (message.from == "operator") sender.role = core::Role::kOperator;
     if (message.from == "worker")
       sender = {ports::Side::kWorkers, core::SessionId{1}, core::Role::kWorker};
     if (message.from == "agent")

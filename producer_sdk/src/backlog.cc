@@ -35,6 +35,7 @@ Backlog::Backlog(const ClientOptions& options, Waker& waker)
       max_bytes_(options.backlog_bytes()),
       overflow_(options.overflow()),
       block_for_(options.submit_timeout()),
+      stamps_(options.on_job_event() != nullptr),
       waker_(waker) {}
 
 bool Backlog::fits(std::size_t bytes) const noexcept {
@@ -49,6 +50,7 @@ void Backlog::add(EntryList& list, const Job& job, const JobId& id, std::size_t 
   entry.job = job;
   entry.id = id;
   entry.envelope_bytes = envelope_bytes;
+  if (stamps_) entry.taken_at = Clock::now();
   entry.sequence = next_sequence_++;
   entry.flush_epoch = epochs_.back().epoch;
   ++epochs_.back().unsettled;

@@ -32,6 +32,8 @@ struct Entry {
   SinkSlot<Receipt> receipt;
   /// When submit gives up; posted jobs have none.
   TimePoint deadline = TimePoint::max();
+  /// Only when the program listens to job events.
+  TimePoint taken_at{};
   TimePoint sent_at{};
   /// When a refused job is tried again.
   TimePoint due{};
@@ -140,6 +142,7 @@ class Backlog {
   const std::size_t max_bytes_;
   const OverflowPolicy overflow_;
   const std::chrono::milliseconds block_for_;
+  const bool stamps_;  ///< Somebody wants to know how long things take.
 
   Waker& waker_;
   mutable std::mutex mutex_;

@@ -29,8 +29,9 @@ Client::~Client() {
   if (session_) session_->close(deadline_in(session_->linger()));
 }
 
-Result<Client> Client::connect(std::string_view endpoint, ClientOptions options) {
-  auto session = Session::open(std::string(endpoint), std::move(options));
+Result<Client> Client::connect(std::string_view endpoints, ClientOptions options,
+                               std::stop_token stop) {
+  auto session = Session::open(endpoints, std::move(options), stop);
   if (!session) return session.error();
   return Client(std::move(*session));
 }
@@ -127,5 +128,7 @@ Result<JobState> Client::cancel(const JobId& id, std::string_view reason, std::s
 CloseReport Client::close(Milliseconds timeout) { return session_->close(deadline_in(timeout)); }
 
 ClientStats Client::stats() const { return session_->stats(); }
+
+Connection Client::connection() const { return session_->connection(); }
 
 JOBWIRE_NAMESPACE_END

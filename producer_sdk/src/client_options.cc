@@ -67,4 +67,24 @@ ClientOptions& ClientOptions::on_lost(LostFn fn) {
   return *this;
 }
 
+ClientOptions& ClientOptions::on_connection(ConnectionFn fn) {
+  on_connection_ = std::move(fn);
+  return *this;
+}
+
+ClientOptions& ClientOptions::on_log(LogFn fn) {
+  on_log_ = std::move(fn);
+  return *this;
+}
+
+ClientOptions& ClientOptions::on_job_event(JobEventFn fn) {
+  on_job_event_ = std::move(fn);
+  return *this;
+}
+
+ClientOptions& ClientOptions::trace(TraceFn fn) {
+  trace_ = std::move(fn);
+  return *this;
+}
+
 JOBWIRE_NAMESPACE_END

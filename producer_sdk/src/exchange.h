@@ -2,60 +2,22 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
-#include <mutex>
-#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "backlog.h"
 #include "deadline.h"
 #include "jobwire/client_options.h"
-#include "jobwire/receipt.h"
+#include "phase.h"
 #include "questions.h"
 #include "waker.h"
 #include "watches.h"
 
 JOBWIRE_NAMESPACE_BEGIN
 namespace client_detail {
-
-/// Whether there is a session, for those who wait for the first one. Thread-safe.
-class Phase {
- public:
-  void open() { change(true, std::nullopt); }
-  void lost() { change(false, std::nullopt); }
-  /// The broker does not accept this client.
-  void refused(Error why) { change(false, std::move(why)); }
-
-  [[nodiscard]] bool is_open() const {
-    const std::lock_guard lock(mutex_);
-    return open_;
-  }
-  /// The broker's last refusal of this client, while there is no session.
-  [[nodiscard]] std::optional<Error> refusal() const {
-    const std::lock_guard lock(mutex_);
-    return refusal_;
-  }
-  /// Waits for a session or a refusal. False when neither came.
-  bool wait(TimePoint deadline) {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_until(lock, deadline, [this] { return open_ || refusal_; });
-  }
-
- private:
-  void change(bool open, std::optional<Error> refusal) {
-    const std::lock_guard lock(mutex_);
-    open_ = open;
-    refusal_ = std::move(refusal);
-    changed_.notify_all();
-  }
-
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  bool open_ = false;
-  std::optional<Error> refusal_;
-};
 
 /// What the I/O thread counts; it alone writes, anybody reads.
 class Count {
@@ -76,13 +38,29 @@ struct Counters {
 
 /// Everything that callers and the I/O thread share. Each member is thread-safe by itself.
 struct Exchange {
-  Exchange(std::string broker_endpoint, ClientOptions client_options)
-      : endpoint(std::move(broker_endpoint)),
+  Exchange(std::vector<std::string> broker_endpoints, ClientOptions client_options)
+      : endpoints(std::move(broker_endpoints)),
         options(std::move(client_options)),
         backlog(options, waker),
-        watches(options) {}
+        watches(options),
+        phase(options) {}
 
-  const std::string endpoint;
+  void log(LogLevel level, std::string_view text) const {
+    if (options.on_log()) options.on_log()(level, text);
+  }
+  void tell(JobEvent::Kind kind, const Entry& entry, const Error* error = nullptr) const {
+    if (!options.on_job_event()) return;
+    const auto since =
+        std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - entry.taken_at);
+    options.on_job_event()({kind, entry.id, &entry.job, since, error, nullptr});
+  }
+  void tell_ended(const JobStatus& status) const {
+    if (!options.on_job_event()) return;
+    options.on_job_event()({JobEvent::Kind::Ended, status.id, nullptr, {}, nullptr, &status});
+  }
+
+  /// At least one.
+  const std::vector<std::string> endpoints;
   const ClientOptions options;
   Waker waker;
   Backlog backlog;

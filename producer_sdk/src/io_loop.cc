@@ -2,6 +2,7 @@
 #include "io_loop.h"
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 #include <utility>
 
@@ -19,6 +20,7 @@ constexpr std::size_t kBlobBytes = 4U << 20;
 constexpr std::size_t kEnvelopeRoom = kMaxEnvelopeBytes - 4096;
 // Deadlines, resends and retries are looked after this often, while there are any.
 constexpr milliseconds kSweep{50};
+constexpr milliseconds kConnectPatience{4'000};
 constexpr milliseconds kFirstHello{1'000};
 constexpr milliseconds kSlowestHello{5'000};
 constexpr int kHellosPerConnection = 3;
@@ -28,6 +30,13 @@ constexpr milliseconds kResendLongest{60'000};
 constexpr milliseconds kGoodbyeLinger{100};
 constexpr char kVersion[] = " jobwire-cpp/0.1";
 
+// An id is made of bits from the kernel's random source.
+std::uint64_t random_seed() {
+  std::uint64_t seed;
+  std::memcpy(&seed, JobId::make().bytes().data() + 8, sizeof seed);
+  return seed;
+}
+
 template <class T>
 std::size_t count_of(const T* vector) {
   return vector ? vector->size() : 0;
@@ -36,7 +45,9 @@ std::size_t count_of(const T* vector) {
 }  // namespace
 
 IoLoop::IoLoop(Exchange& exchange, std::unique_ptr<Link> link)
-    : exchange_(exchange), link_(std::move(link)) {}
+    : exchange_(exchange),
+      link_(std::move(link)),
+      reconnect_(exchange.endpoints.size(), random_seed()) {}
 
 void IoLoop::stop() {
   stop_.store(true, std::memory_order_release);
@@ -69,7 +80,7 @@ void IoLoop::run() {
     link_->linger(kGoodbyeLinger);
     send(outbound_.goodbye());
   }
-  exchange_.phase.lost();
+  exchange_.phase.closed();
   link_.reset();
 }
 
@@ -80,7 +91,10 @@ void IoLoop::sleep() {
                       exchange_.backlog.has_waiting();
   if (sweeps) until = std::min(until, next_sweep_);
   if (state_ == State::Open) until = std::min(until, next_heartbeat_);
-  if (state_ != State::Open) until = std::min(until, next_hello_);
+  if (state_ == State::Resting) until = std::min(until, next_attempt_);
+  if (state_ == State::Connecting || state_ == State::Greeting) {
+    until = std::min(until, next_hello_);
+  }
   link_->wait(until, exchange_.waker.fd(), blocked_);
 }
 
@@ -89,11 +103,12 @@ bool IoLoop::drain_events() {
   for (Link::Event event = link_->next_event(); event != Link::Event::None;
        event = link_->next_event()) {
     any = true;
-    unanswered_hellos_ = 0;
     if (event == Link::Event::Up) {
+      unanswered_hellos_ = 0;
       greet();
     } else {
-      lose_session(State::Down);
+      unanswered();
+      break;
     }
   }
   return any;
@@ -122,6 +137,27 @@ bool IoLoop::send(std::span<const std::uint8_t> envelope, const Blob& blob) {
 
 // ---------------------------------------------------------------- the session
 
+void IoLoop::attempt() {
+  const std::string& endpoint = exchange_.endpoints[reconnect_.endpoint()];
+  exchange_.phase.tries(endpoint);
+  state_ = State::Connecting;
+  next_hello_ = now_ + kConnectPatience;
+  if (!link_->connect(endpoint)) unanswered();
+}
+
+void IoLoop::unanswered() {
+  refusals_ = 0;
+  give_up_endpoint();
+  exchange_.phase.unanswered();
+}
+
+void IoLoop::give_up_endpoint() {
+  lose_session(State::Resting);
+  link_->disconnect();
+  blocked_ = false;
+  next_attempt_ = now_ + reconnect_.failed();
+}
+
 void IoLoop::greet() {
   lose_session(State::Greeting);
   if (send(outbound_.hello(exchange_.options.name() + kVersion))) {
@@ -144,6 +180,7 @@ void IoLoop::lose_session(State state) {
 }
 
 void IoLoop::handle(const wire::Welcome& welcome) {
+  if (state_ != State::Greeting && state_ != State::Open) return;
   const JobId broker = welcome.broker() ? from_wire(*welcome.broker()) : JobId();
   // A second answer to a repeated Hello may be for the same session; then nothing has changed.
   if (state_ == State::Open && welcome.session() == session_ && broker == broker_) return;
@@ -169,6 +206,8 @@ void IoLoop::handle(const wire::Welcome& welcome) {
     }
   }
   state_ = State::Open;
+  reconnect_.succeeded();
+  refusals_ = 0;
   unanswered_hellos_ = 0;
   next_heartbeat_ = now_ + limits_.heartbeat;
   exchange_.counters.sessions.add();
@@ -179,11 +218,12 @@ void IoLoop::handle(const wire::Welcome& welcome) {
 void IoLoop::tick() {
   if (state_ == State::Open) {
     if (now_ >= next_heartbeat_) send(outbound_.heartbeat(++heartbeats_));
+  } else if (state_ == State::Resting) {
+    if (now_ >= next_attempt_) attempt();
   } else if (now_ >= next_hello_) {
-    if (unanswered_hellos_ >= kHellosPerConnection) {
-      link_->reconnect();  // a peer that is there and does not answer
-      unanswered_hellos_ = 0;
-      lose_session(State::Down);
+    // Nobody there, or a peer that is there and does not answer.
+    if (state_ == State::Connecting || unanswered_hellos_ >= kHellosPerConnection) {
+      unanswered();
     } else {
       greet();
     }
@@ -267,6 +307,7 @@ bool IoLoop::send_jobs() {
       entry.sent_at = now_;
       if (entry.sends++ > 0) exchange_.counters.resent.add();
       in_flight_bytes_ += entry.bytes();
+      exchange_.tell(JobEvent::Kind::Sent, entry);
     }
     in_flight_.splice(in_flight_.end(), batch);
   }
@@ -295,11 +336,13 @@ Error IoLoop::late_error(bool sent) const {
     return {ErrorCode::Timeout,
             "no answer from the broker in time; it may have it, the same id may be sent again"};
   }
-  if (auto refusal = exchange_.phase.refusal()) return *refusal;
-  return {ErrorCode::Unavailable, "no session with a broker at " + exchange_.endpoint};
+  const Connection connection = exchange_.phase.connection();
+  if (connection.error) return *connection.error;
+  return {ErrorCode::Unavailable, "no session with a broker at " + connection.endpoint};
 }
 
-void IoLoop::give_up(Entry& entry, const Error& error) {
+void IoLoop::give_up(Entry& entry, const Error& error, JobEvent::Kind kind) {
+  exchange_.tell(kind, entry, &error);
   if (entry.job.is_watched()) exchange_.watches.fail(entry.id, error);
   if (!entry.posted()) {
     receipts_.emplace_back(std::move(entry.receipt), error);
@@ -317,12 +360,15 @@ void IoLoop::give_up_late(Entry& entry) {
   } else {
     // The job may live: whoever waits for its result goes on waiting, and the broker is asked.
     if (entry.job.is_watched()) accepted_.push_back({entry.id, entry.id, true});
-    receipts_.emplace_back(std::move(entry.receipt), late_error(true));
+    const Error error = late_error(true);
+    exchange_.tell(JobEvent::Kind::GivenUp, entry, &error);
+    receipts_.emplace_back(std::move(entry.receipt), error);
   }
 }
 
 void IoLoop::accept(Entry& entry, const wire::ReceiptHead& head) {
   exchange_.counters.receipted.add();
+  exchange_.tell(JobEvent::Kind::Receipted, entry);
   const JobId job = from_wire(head.job());
   if (entry.job.is_watched() || defers_) {
     accepted_.push_back({entry.id, job, head.duplicate() || entry.sends > 1});
@@ -364,7 +410,7 @@ void IoLoop::refuse(EntryList& list, wire::Code code, std::string message,
     }
   }
   exchange_.counters.refused.add();
-  give_up(entry, error);
+  give_up(entry, error, JobEvent::Kind::Refused);
 }
 
 void IoLoop::handle(const wire::Receipts& receipts) {
@@ -397,11 +443,15 @@ void IoLoop::handle(const wire::Refused& refused) {
   std::string message = refused.message() ? refused.message()->str() : std::string();
   if (state_ != State::Open) {
     // Old messages are still answered with HelloFirst; Welcome or a refusal of Hello follows.
-    if (code == wire::Code::HelloFirst || state_ == State::Down) return;
+    if (code == wire::Code::HelloFirst || state_ != State::Greeting) return;
     unanswered_hellos_ = 0;
+    const std::size_t endpoints = exchange_.endpoints.size();
+    refusals_ = std::min(refusals_ + 1, endpoints);
+    exchange_.phase.refused(refusal(code, std::move(message), refused.retry_after_ms()),
+                            refusals_ == endpoints);
+    if (endpoints > 1) return give_up_endpoint();
     next_hello_ =
         now_ + std::clamp(milliseconds(refused.retry_after_ms()), kFirstHello, kSlowestHello);
-    exchange_.phase.refused(refusal(code, std::move(message), refused.retry_after_ms()));
     return;
   }
   if (code == wire::Code::HelloFirst || code == wire::Code::SlowReader) {
@@ -473,6 +523,7 @@ void IoLoop::handle(const wire::ResultPush& push, std::span<const std::byte> blo
     }
   }
   exchange_.counters.results.add(results.size());
+  for (const JobResult& result : results) exchange_.tell_ended(result.status());
   exchange_.watches.complete(std::move(results));
 }
 
@@ -514,9 +565,10 @@ void IoLoop::handle(const wire::Message& message, std::span<const std::byte> blo
       break;
     case wire::Body::Heartbeat:
       return;
-    case wire::Body::Goodbye:  // it is leaving: whoever comes next is greeted
+    case wire::Body::Goodbye:  // it is leaving: whoever comes next, here or elsewhere, is greeted
+      if (exchange_.endpoints.size() > 1) return give_up_endpoint();
       unanswered_hellos_ = 0;
-      return lose_session(State::Down);
+      return lose_session(State::Greeting);
     default:  // what a newer broker may say, or what is not for producers
       break;
   }

@@ -14,6 +14,7 @@
 #include "inbound.h"
 #include "link.h"
 #include "outbound.h"
+#include "reconnect.h"
 
 JOBWIRE_NAMESPACE_BEGIN
 namespace client_detail {
@@ -35,7 +36,8 @@ class IoLoop {
   std::vector<Question> take_unanswered();
 
  private:
-  enum class State { Down, Greeting, Open };
+  /// Resting until the next attempt, connecting, waiting for the welcome, in a session.
+  enum class State { Resting, Connecting, Greeting, Open };
   struct Limits {
     std::size_t jobs_per_message = 1024;
     std::size_t message_bytes = 34'603'008;
@@ -59,9 +61,18 @@ class IoLoop {
   void handle(const wire::Receipts& receipts);
   void handle(const wire::ResultPush& push, std::span<const std::byte> blob);
   void handle(const wire::CancelReply& reply);
-  void malformed() { exchange_.counters.malformed.add(); }
+  void malformed() {
+    exchange_.counters.malformed.add();
+    exchange_.log(LogLevel::Error, "a message from the broker was no valid protocol");
+  }
 
+  void attempt();
+  /// The connection failed or went.
+  void unanswered();
+  /// The attempt or the session is over: rests, then tries the next endpoint.
+  void give_up_endpoint();
   void greet();
+  /// Everything that was asked for or sent must be asked for and sent again.
   void lose_session(State state);
   bool send(std::span<const std::uint8_t> envelope, const Blob& blob = {});
   bool ask(const Question& question, std::uint64_t request);
@@ -75,7 +86,7 @@ class IoLoop {
   /// The end of every path on which entries are settled: `done` is forgotten, answers go out.
   void settle(EntryList done);
   /// Settles an entry with an error.
-  void give_up(Entry& entry, const Error& error);
+  void give_up(Entry& entry, const Error& error, JobEvent::Kind kind = JobEvent::Kind::GivenUp);
   void give_up_late(Entry& entry);
   [[nodiscard]] Error late_error(bool sent) const;
   [[nodiscard]] bool holds(const JobId& id);
@@ -87,13 +98,16 @@ class IoLoop {
   std::atomic<bool> stop_{false};
 
   TimePoint now_ = Clock::now();
-  State state_ = State::Down;
-  bool armed_ = false;    ///< Callers know that this thread is about to sleep.
-  bool blocked_ = false;  ///< The socket took no more.
+  State state_ = State::Resting;
+  Reconnect reconnect_;
+  std::size_t refusals_ = 0;  ///< Brokers in a row that do not accept this client.
+  bool armed_ = false;        ///< Callers know that this thread is about to sleep.
+  bool blocked_ = false;      ///< The socket took no more.
   bool window_full_ = false;
   bool defers_ = false;  ///< Some wait() came before its job was accepted.
   int unanswered_hellos_ = 0;
-  TimePoint next_hello_{};
+  TimePoint next_attempt_{};
+  TimePoint next_hello_{};  ///< While connecting: when the attempt is given up.
   TimePoint next_heartbeat_{};
   TimePoint next_sweep_{};
   TimePoint ask_again_ = TimePoint::max();

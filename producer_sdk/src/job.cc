@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jobwire/job.h"
 
+#include <utility>
+
 #include "byte_block.h"
 
 JOBWIRE_NAMESPACE_BEGIN
@@ -17,6 +19,13 @@ Job& Job::payload(std::shared_ptr<const std::byte[]> data, std::size_t size, Enc
   payload_size_ = size;
   encoding_ = encoding;
   return *this;
+}
+
+Job& Job::payload(std::span<const std::byte> bytes, std::function<void()> release,
+                  Encoding encoding) {
+  std::shared_ptr<const std::byte[]> owner(
+      bytes.data(), [release = std::move(release)](const std::byte*) { release(); });
+  return payload(std::move(owner), bytes.size(), encoding);
 }
 
 Job& Job::queue(std::string_view name) {

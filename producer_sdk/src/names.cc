@@ -1,10 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0
 // The names of the public enumerators.
+#include "jobwire/connection.h"
 #include "jobwire/encoding.h"
+#include "jobwire/hooks.h"
 #include "jobwire/job_state.h"
 #include "jobwire/receipt.h"
 
 JOBWIRE_NAMESPACE_BEGIN
+
+std::string_view to_string(ConnectionState state) noexcept {
+  switch (state) {
+    case ConnectionState::Connecting:
+      return "Connecting";
+    case ConnectionState::Open:
+      return "Open";
+    case ConnectionState::Refused:
+      return "Refused";
+    case ConnectionState::Closed:
+      return "Closed";
+  }
+  return "Connecting";
+}
+
+std::string_view to_string(LogLevel level) noexcept {
+  switch (level) {
+    case LogLevel::Debug:
+      return "Debug";
+    case LogLevel::Info:
+      return "Info";
+    case LogLevel::Warning:
+      return "Warning";
+    case LogLevel::Error:
+      return "Error";
+  }
+  return "Error";
+}
+
+std::string_view to_string(JobEvent::Kind kind) noexcept {
+  switch (kind) {
+    case JobEvent::Kind::Sent:
+      return "Sent";
+    case JobEvent::Kind::Receipted:
+      return "Receipted";
+    case JobEvent::Kind::Refused:
+      return "Refused";
+    case JobEvent::Kind::GivenUp:
+      return "GivenUp";
+    case JobEvent::Kind::Ended:
+      return "Ended";
+  }
+  return "Sent";
+}
 
 std::string_view to_string(JobState state) noexcept {
   switch (state) {

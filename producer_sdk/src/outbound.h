@@ -10,18 +10,11 @@
 
 #include "backlog.h"
 #include "jobwire/job_id.h"
+#include "link.h"
 #include "wire.h"
 
 JOBWIRE_NAMESPACE_BEGIN
 namespace client_detail {
-
-/// The second frame of a message, as the pieces that make it up.
-struct Blob {
-  std::vector<std::span<const std::byte>> pieces;
-  std::size_t size = 0;
-  /// Keeps a single piece alive; when set, the piece is sent from where it lies.
-  std::shared_ptr<const void> owner;
-};
 
 /// Writes the messages of a producer. Each call overwrites the last one's bytes, and keeps the
 /// memory for the next.

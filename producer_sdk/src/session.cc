@@ -8,11 +8,12 @@
 #include <utility>
 
 #include "batch.h"
+#include "endpoints.h"
 #include "gather.h"
 #include "job_check.h"
-#include "link.h"
 #include "outbound.h"
 #include "stoppable_wait.h"
+#include "zmq_link.h"
 
 JOBWIRE_NAMESPACE_BEGIN
 namespace client_detail {
@@ -31,23 +32,32 @@ Error no_result_yet() { return {ErrorCode::Timeout, "the job has not ended in ti
 
 }  // namespace
 
-Session::Session(std::string endpoint, ClientOptions options)
-    : exchange_(std::move(endpoint), std::move(options)) {}
+Session::Session(std::vector<std::string> endpoints, ClientOptions options)
+    : exchange_(std::move(endpoints), std::move(options)) {}
 
-Result<std::unique_ptr<Session>> Session::open(std::string endpoint, ClientOptions options) {
-  auto link = Link::open(endpoint, options.max_message_bytes());
-  if (!link) return link.error();
-  std::unique_ptr<Session> session(new Session(std::move(endpoint), std::move(options)));
-  const Exchange& exchange = session->exchange_;
-  session->start(std::move(*link));
-  if (exchange.options.connect_later()) return session;
-  const bool answered =
-      session->exchange_.phase.wait(deadline_in(exchange.options.connect_timeout()));
-  if (!answered) {
-    return Error(ErrorCode::Unavailable, "no broker answered at " + exchange.endpoint);
-  }
-  if (auto refusal = exchange.phase.refusal()) return *refusal;
-  return session;
+Result<std::unique_ptr<Session>> Session::open(std::string_view endpoints, ClientOptions options,
+                                               const std::stop_token& stop) {
+  auto parsed = parse_endpoints(endpoints);
+  if (!parsed) return parsed.error();
+  auto link = open_zmq_link(options.max_message_bytes());
+  if (!link) return Error(ErrorCode::Internal, "no ZeroMQ context: no descriptors left");
+  return open(std::move(*parsed), std::move(link), std::move(options), stop);
+}
+
+Result<std::unique_ptr<Session>> Session::open(std::vector<std::string> endpoints,
+                                               std::unique_ptr<Link> link, ClientOptions options,
+                                               const std::stop_token& stop) {
+  std::unique_ptr<Session> session(new Session(std::move(endpoints), std::move(options)));
+  const ClientOptions& settings = session->exchange_.options;
+  Phase& phase = session->exchange_.phase;
+  session->start(std::move(link));
+  if (settings.connect_later()) return session;
+  const bool answered = phase.wait(deadline_in(settings.connect_timeout()), stop);
+  const Connection connection = phase.connection();
+  if (connection.state == ConnectionState::Open) return session;
+  if (connection.error) return *connection.error;
+  if (!answered && stop.stop_requested()) return stopped_error();
+  return Error(ErrorCode::Unavailable, "no broker answered at " + connection.endpoint);
 }
 
 void Session::start(std::unique_ptr<Link> link) {
@@ -111,6 +121,12 @@ Error Session::not_taken(const std::stop_token& stop) const {
 
 std::vector<Result<Receipt>> Session::submit(std::span<const Job> jobs, TimePoint deadline,
                                              const std::stop_token& stop) {
+  std::vector<Job> traced;
+  if (exchange_.options.trace()) {
+    traced.assign(jobs.begin(), jobs.end());
+    for (Job& job : traced) exchange_.options.trace()(job);
+    jobs = traced;
+  }
   std::vector<JobId> ids(jobs.size());
   std::vector<std::size_t> bytes(jobs.size());
   const auto batch = std::make_shared<Batch<Receipt>>(jobs.size());
@@ -118,7 +134,9 @@ std::vector<Result<Receipt>> Session::submit(std::span<const Job> jobs, TimePoin
   return batch->take(deadline + kGrace, stop, Error(ErrorCode::Timeout, "no receipt in time"));
 }
 
-void Session::submit_async(const Job& job, const std::shared_ptr<Sink<Receipt>>& sink) {
+void Session::submit_async(const Job& untraced, const std::shared_ptr<Sink<Receipt>>& sink) {
+  std::optional<Job> traced;
+  const Job& job = trace(untraced, traced);
   JobId id;
   std::size_t bytes = 0;
   take({&job, 1}, {&id, 1}, {&bytes, 1}, sink, submit_deadline(), false, {});
@@ -129,6 +147,7 @@ JobId Session::start_call(const Job& job, const std::shared_ptr<Sink<JobResult>>
                           bool wait_for_room, const std::stop_token& stop) {
   Job watched = job;
   watched.watch();
+  if (exchange_.options.trace()) exchange_.options.trace()(watched);
   const JobId id = job.id() ? *job.id() : JobId::make();
   if (auto fault = admit(watched, id)) {
     result->settle(0, std::move(*fault));
@@ -173,12 +192,21 @@ Result<JobResult> Session::stop_waiting(const JobId& id, const PendingState<JobR
 
 void Session::tell_lost(const EntryList& entries, const Error& error) {
   for (const Entry& entry : entries) {
+    exchange_.tell(JobEvent::Kind::GivenUp, entry, &error);
     if (entry.job.is_watched()) exchange_.watches.fail(entry.id, error);
     if (exchange_.options.on_lost()) exchange_.options.on_lost()(entry.id, error);
   }
 }
 
-Result<JobId> Session::post(const Job& job) {
+const Job& Session::trace(const Job& job, std::optional<Job>& traced) const {
+  if (!exchange_.options.trace()) return job;
+  exchange_.options.trace()(traced.emplace(job));
+  return *traced;
+}
+
+Result<JobId> Session::post(const Job& untraced) {
+  std::optional<Job> traced;
+  const Job& job = trace(untraced, traced);
   const JobId id = job.id() ? *job.id() : JobId::make();
   if (auto fault = admit(job, id)) return std::move(*fault);
   EntryList dropped;
@@ -272,6 +300,7 @@ CloseReport Session::close(TimePoint deadline) {
   left.splice(left.end(), exchange_.backlog.take_all());
   for (Entry& entry : left) {
     report.unreceipted.push_back(entry.id);
+    exchange_.tell(JobEvent::Kind::GivenUp, entry, &error);
     if (!entry.posted()) entry.receipt.settle(error);
     if (entry.posted() && exchange_.options.on_lost()) {
       exchange_.options.on_lost()(entry.id, error);

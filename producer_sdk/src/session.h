@@ -25,7 +25,11 @@ namespace client_detail {
 /// Thread-safe, except the destructor.
 class Session {
  public:
-  static Result<std::unique_ptr<Session>> open(std::string endpoint, ClientOptions options);
+  static Result<std::unique_ptr<Session>> open(std::string_view endpoints, ClientOptions options,
+                                               const std::stop_token& stop);
+  static Result<std::unique_ptr<Session>> open(std::vector<std::string> endpoints,
+                                               std::unique_ptr<Link> link, ClientOptions options,
+                                               const std::stop_token& stop);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -47,6 +51,7 @@ class Session {
 
   CloseReport close(TimePoint deadline);
   [[nodiscard]] ClientStats stats() const;
+  [[nodiscard]] Connection connection() const { return exchange_.phase.connection(); }
 
   /// The error for a call that would block the I/O thread; nothing on any other thread.
   [[nodiscard]] std::optional<Error> refuse_own_thread() const;
@@ -56,7 +61,7 @@ class Session {
   [[nodiscard]] std::chrono::milliseconds linger() const { return exchange_.options.linger(); }
 
  private:
-  Session(std::string endpoint, ClientOptions options);
+  Session(std::vector<std::string> endpoints, ClientOptions options);
   void start(std::unique_ptr<Link> link);
   /// What is wrong with the job; otherwise it is watched if it wants to be.
   std::optional<Error> admit(const Job& job, const JobId& id);
@@ -67,6 +72,8 @@ class Session {
   JobId start_call(const Job& job, const std::shared_ptr<Sink<JobResult>>& result,
                    const std::shared_ptr<Sink<Receipt>>& receipt, TimePoint deadline,
                    bool wait_for_room, const std::stop_token& stop);
+  /// The job, or a copy in `traced` that the program's trace hook has seen.
+  const Job& trace(const Job& job, std::optional<Job>& traced) const;
   /// Why the backlog took no more.
   [[nodiscard]] Error not_taken(const std::stop_token& stop) const;
   /// Ends a wait without an answer, unless the answer comes just now.

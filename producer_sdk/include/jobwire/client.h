@@ -14,6 +14,7 @@
 #include "jobwire/client_options.h"
 #include "jobwire/client_stats.h"
 #include "jobwire/close_report.h"
+#include "jobwire/connection.h"
 #include "jobwire/export.h"
 #include "jobwire/job.h"
 #include "jobwire/job_id.h"
@@ -45,9 +46,13 @@ class JOBWIRE_EXPORT Client {
  public:
   using Milliseconds = std::chrono::milliseconds;
 
-  /// Connects to "tcp://host:port" or "ipc://path" and waits for the broker's welcome, up to
-  /// connect_timeout. Errors: Unavailable when nobody answered, InvalidArgument for the endpoint.
-  static Result<Client> connect(std::string_view endpoint, ClientOptions options = {});
+  /// Connects to "tcp://host:port" or "ipc://path", or to the first of several that answers
+  /// ("tcp://a:7700, tcp://b:7700"), and waits for the broker's welcome, up to connect_timeout.
+  /// Whenever a broker is lost, they are tried in turn, with a jittered rest that doubles each
+  /// round up to 5 s. All of them must share one store. Errors: Unavailable when nobody answered,
+  /// InvalidArgument for an endpoint.
+  static Result<Client> connect(std::string_view endpoints, ClientOptions options = {},
+                                std::stop_token stop = {});
 
   Client(Client&& other) noexcept;
   Client& operator=(Client&& other) noexcept;
@@ -130,6 +135,9 @@ class JOBWIRE_EXPORT Client {
   CloseReport close(Milliseconds timeout);
 
   [[nodiscard]] ClientStats stats() const;
+
+  /// Where the client stands with its brokers; ClientOptions::on_connection is told of changes.
+  [[nodiscard]] Connection connection() const;
 
  private:
   explicit Client(std::unique_ptr<client_detail::Session> session);

@@ -9,6 +9,7 @@
 
 #include "jobwire/error.h"
 #include "jobwire/export.h"
+#include "jobwire/hooks.h"
 #include "jobwire/job_id.h"
 
 JOBWIRE_NAMESPACE_BEGIN
@@ -59,6 +60,15 @@ class JOBWIRE_EXPORT ClientOptions {
   /// when the client closes. Runs on the client's thread (on the poster's for a drop, on the
   /// closer's at the end); must be quick and not call the client.
   ClientOptions& on_lost(LostFn fn);
+  /// Called when the connection changes its state; Client::connection() tells the same when asked.
+  ClientOptions& on_connection(ConnectionFn fn);
+  /// What a program's log should know: connections that come and go, refusals, messages that were
+  /// none. Payloads are never in it.
+  ClientOptions& on_log(LogFn fn);
+  /// Called for what happens to each job, for metrics and traces: hooks.h.
+  ClientOptions& on_job_event(JobEventFn fn);
+  /// Called with each job before it is taken, to add headers: hooks.h.
+  ClientOptions& trace(TraceFn fn);
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] Milliseconds connect_timeout() const noexcept { return connect_timeout_; }
@@ -74,6 +84,10 @@ class JOBWIRE_EXPORT ClientOptions {
   [[nodiscard]] std::size_t kept_result_bytes() const noexcept { return kept_result_bytes_; }
   [[nodiscard]] std::size_t max_message_bytes() const noexcept { return max_message_bytes_; }
   [[nodiscard]] const LostFn& on_lost() const noexcept { return on_lost_; }
+  [[nodiscard]] const ConnectionFn& on_connection() const noexcept { return on_connection_; }
+  [[nodiscard]] const LogFn& on_log() const noexcept { return on_log_; }
+  [[nodiscard]] const JobEventFn& on_job_event() const noexcept { return on_job_event_; }
+  [[nodiscard]] const TraceFn& trace() const noexcept { return trace_; }
 
  private:
   std::string name_ = "unnamed";
@@ -90,6 +104,10 @@ class JOBWIRE_EXPORT ClientOptions {
   OverflowPolicy overflow_ = OverflowPolicy::Block;
   bool connect_later_ = false;
   LostFn on_lost_;
+  ConnectionFn on_connection_;
+  LogFn on_log_;
+  JobEventFn on_job_event_;
+  TraceFn trace_;
 };
 
 JOBWIRE_NAMESPACE_END

@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <ranges>
@@ -71,6 +72,10 @@ class JOBWIRE_EXPORT Job {
   /// to let go runs the shared_ptr's deleter, on any thread. Requires: they do not change until
   /// then.
   Job& payload(std::shared_ptr<const std::byte[]> data, std::size_t size, Encoding encoding);
+  /// The same for a buffer of any kind, a mapped file or a pool's block: `release` runs once, on
+  /// any thread, when no copy of this job and no send needs the bytes any more. It must not call
+  /// the client.
+  Job& payload(std::span<const std::byte> bytes, std::function<void()> release, Encoding encoding);
 
   /// The line to wait in; "default" when not said. Named like a type.
   Job& queue(std::string_view name);

@@ -256,6 +256,23 @@ TEST(ClientTest, ABorrowedPayloadIsReleasedOnceItsJobIsReceipted) {
   EXPECT_TRUE(eventually([&released] { return released == 1; }));
 }
 
+TEST(ClientTest, ABufferWithAReleaseFunctionIsReleasedOnceItsJobIsReceipted) {
+  ScriptedBroker broker;
+  Client client = connect(broker);
+  const std::vector<std::byte> buffer(100'000, std::byte{7});
+  std::atomic<int> released{0};
+  JobId id;
+  {
+    Job job("resize");
+    job.payload(
+        buffer, [&released] { ++released; }, Encoding::Bytes);
+    id = client.submit(job).value().id;
+    EXPECT_EQ(released, 0);
+  }
+  EXPECT_TRUE(eventually([&released] { return released == 1; }));
+  EXPECT_EQ(broker.job(id)->payload, std::string(100'000, '\7'));
+}
+
 TEST(ClientTest, TooLargeAPayloadIsRefusedHere) {
   ScriptedBroker broker;
   Client client = connect(broker);

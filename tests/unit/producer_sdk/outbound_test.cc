@@ -42,6 +42,18 @@ TEST(OutboundTest, TheBoundOnAJobsEnvelopeHolds) {
   }
 }
 
+TEST(OutboundTest, ALargePayloadIsSentFromWhereItLies) {
+  const std::vector<std::byte> buffer(Backlog::kLargePayload);
+  EntryList entries;
+  entries.emplace_back().job.payload(
+      buffer, [] {}, Encoding::Bytes);
+  Outbound outbound;
+  Blob blob;
+  outbound.submit(1, entries, blob);
+  EXPECT_NE(blob.owner, nullptr);
+  EXPECT_EQ(blob.pieces.front().data(), buffer.data());
+}
+
 TEST(OutboundTest, EveryFieldOfAJobIsWritten) {
   EntryList entries;
   Entry& entry = entries.emplace_back();

@@ -277,6 +277,11 @@ void ScriptedBroker::take(const Peer& peer, const wire::Submit& submit, std::str
       job.timeout_ms = spec->timeout_ms();
       job.delay_ms = spec->delay_ms();
       job.watch = spec->watch();
+      if (spec->headers()) {
+        for (const wire::Header* header : *spec->headers()) {
+          job.headers[header->key()->str()] = header->value()->str();
+        }
+      }
     }
     if (spec->watch()) watchers_[id].insert(peer);
     if (!known && script_.finish_everything) {

@@ -36,6 +36,7 @@ class ScriptedBroker {
     std::uint32_t timeout_ms = 0;
     std::uint64_t delay_ms = 0;
     bool watch = false;
+    std::map<std::string, std::string> headers;
     int submits = 0;  ///< How often a Submit carried it.
     wire::State state = wire::State::Queued;
     std::string result;

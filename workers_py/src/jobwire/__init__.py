@@ -12,6 +12,7 @@ from jobwire._answers import (
     Receipt,
 )
 from jobwire._app import App
+from jobwire._client import AsyncClient, Client
 from jobwire._ctx import Ctx
 from jobwire._errors import (
     AlreadyFinal,
@@ -54,7 +55,9 @@ __all__ = [
     "AlreadyFinal",
     "App",
     "AppNotFound",
+    "AsyncClient",
     "AttemptLog",
+    "Client",
     "ClientError",
     "ClientStats",
     "CloseReport",

@@ -15,6 +15,7 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from enum import Enum
+from typing import Any
 
 from jobwire._errors import ProtocolError, RefusedError
 from jobwire._wire import Code, Goodbye, Limits, Message, Refused, Welcome, code_name, decode
@@ -31,7 +32,7 @@ class Phase(Enum):
 
 
 class Session:
-    """What worker and agent have in common. Not thread-safe."""
+    """What worker, agent and producer have in common. Not thread-safe."""
 
     def __init__(self, hello: bytes, log: logging.Logger) -> None:
         self._hello = hello
@@ -74,7 +75,7 @@ class Session:
         """Takes one message of the broker."""
         self.last_heard = now
         try:
-            message = decode(frames)
+            message = self._read(frames)
         except ProtocolError as problem:
             self._log.error("the broker sent %s", problem)
             return
@@ -123,7 +124,10 @@ class Session:
             self._greet_at = now + 1.0
             self.outbox.clear()
 
-    # For the two kinds of peers.
+    # For the kinds of peers.
+
+    def _read(self, frames: Sequence[bytes]) -> Any:
+        return decode(frames)
 
     def _opened(self, restarted: bool, now: float) -> None:
         raise NotImplementedError

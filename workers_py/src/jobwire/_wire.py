@@ -116,6 +116,8 @@ class Limits:
     max_message_bytes: int = 34603008
     session_timeout_ms: int = 30000
     heartbeat_ms: int = 2000
+    window_jobs: int = 16384
+    window_bytes: int = 67108864
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +314,8 @@ def _welcome(welcome: Any) -> Welcome:
             told.MaxMessageBytes() or usual.max_message_bytes,
             told.SessionTimeoutMs() or usual.session_timeout_ms,
             told.HeartbeatMs() or usual.heartbeat_ms,
+            told.WindowJobs() or usual.window_jobs,
+            told.WindowBytes() or usual.window_bytes,
         )
     id_ = welcome.Broker()
     broker = bytes(id_.Bytes()) if id_ is not None else b""

@@ -24,8 +24,9 @@ bool Engine::restore(const JobRecord& record, Now now) {
     return false;
   const JobIx ix = jobs_.insert(record.id);
   Job& job = jobs_[ix];
-  job.state = job.stored = record.state;
   job.lane = lanes_.lane(lanes_.queue(record.queue), lanes_.type(record.type));
+  enter(job, record.state);
+  job.stored = record.state;
   job.encoding = record.encoding;
   job.priority = record.priority;
   job.keep_payload = record.keep_payload;
@@ -117,6 +118,15 @@ Engine::Counts Engine::counts() const {
   counts.resident_bytes = resident_bytes_;
   counts.stale_results = stale_results_;
   return counts;
+}
+
+void Engine::move(Job& job, Move move) { enter(job, *next_state(job.state, move)); }
+
+void Engine::enter(Job& job, State state) {
+  Queue& queue = lanes_[lanes_.queue_of(job)];
+  if (job.state != State::kNone) --queue.in_state[static_cast<std::size_t>(job.state)];
+  if (state != State::kNone) ++queue.in_state[static_cast<std::size_t>(state)];
+  job.state = state;
 }
 
 void Engine::log(Effects& out, Severity severity, std::string text) const {

@@ -159,6 +159,10 @@ class Engine {
   void confirm_cancel(JobIx ix, Now now);
   void drop_lease(Job& job);
   void finish(JobIx ix, Move move, Now now);
+  /// The only places where a job's state changes; the counts of its queue go with it. Requires: its
+  /// lane is set, and the table has the move.
+  void move(Job& job, Move move);
+  void enter(Job& job, State state);
   LeaseToken new_token();
   const RetryPolicy& policy_of(const Job& job) const;
 

@@ -40,7 +40,7 @@ const RetryPolicy& Engine::policy_of(const Job& job) const {
 LeaseIx Engine::bind(JobIx ix, WorkerIx worker, const LeaseToken& token, Move move, Now now) {
   Job& job = jobs_[ix];
   if (job.linked) lanes_.unlink(ix);
-  if (job.state != State::kRunning) job.state = *next_state(job.state, move);
+  if (job.state != State::kRunning) this->move(job, move);
   job.adoptable = false;
   job.started = now.wall;
   job.lease = fleet_.add_lease(ix, worker, token, estimate(lanes_.type_of(job)), now.steady);
@@ -77,7 +77,7 @@ void Engine::drop_lease(Job& job) {
 void Engine::finish(JobIx ix, Move move, Now now) {
   Job& job = jobs_[ix];
   if (job.linked) lanes_.unlink(ix);
-  job.state = *next_state(job.state, move);
+  this->move(job, move);
   job.finished = now.wall;
   ++job.timer_stamp;
   if (job.state != State::kSucceeded && job.resident) {
@@ -141,7 +141,7 @@ void Engine::fail(JobIx ix, const Failed& failed, Now now) {
       judge(policy_of(job), {job.raised, job.timed_out, job.crashed}, failed.outcome,
             failed.error_type, failed.retryable, failed.asked, random_);
   if (verdict.retry) {
-    job.state = *next_state(job.state, Move::kRetry);
+    move(job, Move::kRetry);
     job.due = now.wall + verdict.delay;
     ++job.timer_stamp;  // a due time from before its adoption means nothing any more
     mark_dirty(ix);
@@ -158,7 +158,7 @@ void Engine::give_back(JobIx ix, Now now) {
     confirm_cancel(ix, now);
     return;
   }
-  job.state = *next_state(job.state, Move::kHandBack);
+  move(job, Move::kHandBack);
   // A running mark under way to the store must be taken back.
   if (job.stored != State::kQueued || job.staged) mark_dirty(ix);
   lanes_.push_front(ix);

@@ -42,7 +42,7 @@ void Engine::fire_timers(Now now) {
       }
       finish(entry->job, Move::kExpire, now);
     } else if (job.state == State::kScheduled && job.timer_stamp == entry->stamp && !job.dirty) {
-      job.state = *next_state(job.state, Move::kDue);
+      move(job, Move::kDue);
       job.due = Wall{};
       late_marks_.push_back(
           {now.steady + config_.running_mark_delay, entry->job, job.id.tail(), LeaseToken{}});
@@ -186,7 +186,7 @@ void Engine::on(const PayloadsLoaded& event, Now now, Effects& out) {
       failure.error_type = "jobwire.PayloadMissing";
       failure.error_message = "its payload is not in the store";
       lanes_.unlink(ix);
-      job.state = *next_state(job.state, Move::kLease);
+      move(job, Move::kLease);
       fail(ix, failure, now);
     }
   }

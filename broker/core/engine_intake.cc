@@ -169,8 +169,8 @@ void Engine::submit(SessionId id, Session& session, const Submission& job, Now n
   const JobIx ix = jobs_.insert(job.id);
   Job& fresh = jobs_[ix];
   const bool delayed = due > now.wall;
-  fresh.state = *next_state(State::kNone, delayed ? Move::kSubmitDelayed : Move::kSubmit);
   fresh.lane = lanes_.lane(queue_ix, lanes_.type(job.type));
+  move(fresh, delayed ? Move::kSubmitDelayed : Move::kSubmit);
   fresh.encoding = job.encoding;
   fresh.priority = job.priority;
   fresh.keep_payload = job.keep_payload;

@@ -283,6 +283,7 @@ void Engine::announce_end(Job& job, Effects& out) const {
 void Engine::forget(JobIx ix) {
   Job& job = jobs_[ix];
   make_resident(job, false);
+  enter(job, State::kNone);
   Queue& queue = lanes_[lanes_.queue_of(job)];
   --queue.jobs;
   queue.bytes -= job.payload_size;

@@ -41,7 +41,8 @@ struct Lane {
 
 struct Queue {
   std::vector<LaneIx> lanes;
-  std::uint64_t jobs = 0;   // not ended
+  std::uint64_t jobs = 0;  // not ended
+  std::array<std::uint64_t, kStates> in_state{};
   std::uint64_t bytes = 0;  // their payloads
   std::uint32_t weight = 1;
   QueueDelta delta;

@@ -20,6 +20,7 @@ std::string EngineAudit::check_jobs() {
   Engine& e = engine_;
   std::uint64_t unstored = 0, unstored_bytes = 0, resident = 0, dirty = 0, staged = 0, leased = 0;
   std::map<std::uint32_t, std::pair<std::uint64_t, std::uint64_t>> queues;
+  std::map<std::uint32_t, std::array<std::uint64_t, kStates>> in_state;
   std::string wrong;
   e.jobs_.for_each([&](JobIx ix) {
     const Job& job = e.jobs_[ix];
@@ -39,6 +40,7 @@ std::string EngineAudit::check_jobs() {
     auto& [jobs, bytes] = queues[raw(e.lanes_.queue_of(job))];
     ++jobs;
     bytes += job.payload_size;
+    ++in_state[raw(e.lanes_.queue_of(job))][static_cast<std::size_t>(job.state)];
     if (job.linked && job.state != State::kQueued) say("in a lane, but not queued");
     if (job.lease != kNoLease && job.state != State::kRunning) say("leased, but not running");
     if (job.state == State::kRunning && job.lease == kNoLease && !job.adoptable)
@@ -63,6 +65,7 @@ std::string EngineAudit::check_jobs() {
     const Queue& queue = e.lanes_[QueueIx{q}];
     if (auto d = differ("jobs of a queue", queue.jobs, queues[q].first); !d.empty()) return d;
     if (auto d = differ("bytes of a queue", queue.bytes, queues[q].second); !d.empty()) return d;
+    if (queue.in_state != in_state[q]) return "a queue's counts of states do not fit its jobs";
   }
   if (auto d = differ("unstored jobs", e.unstored_jobs_, unstored); !d.empty()) return d;
   if (auto d = differ("unstored bytes", e.unstored_bytes_, unstored_bytes); !d.empty()) return d;

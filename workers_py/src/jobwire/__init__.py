@@ -14,6 +14,7 @@ from jobwire._answers import (
 from jobwire._app import App
 from jobwire._client import AsyncClient, Client
 from jobwire._ctx import Ctx
+from jobwire._enqueue import AsyncJobHandle, JobHandle, PreparedJob
 from jobwire._errors import (
     AlreadyFinal,
     AppNotFound,
@@ -46,6 +47,7 @@ from jobwire._errors import (
 )
 from jobwire._job import Job
 from jobwire._middleware import AttemptLog, Middleware
+from jobwire._models import Pickle
 from jobwire._retry_policy import RetryPolicy
 from jobwire._spec import JobSpec
 from jobwire._version import __version__
@@ -56,6 +58,7 @@ __all__ = [
     "App",
     "AppNotFound",
     "AsyncClient",
+    "AsyncJobHandle",
     "AttemptLog",
     "Client",
     "ClientError",
@@ -78,6 +81,7 @@ __all__ = [
     "Job",
     "JobError",
     "JobFailed",
+    "JobHandle",
     "JobResult",
     "JobSpec",
     "JobState",
@@ -90,6 +94,8 @@ __all__ = [
     "NotPermitted",
     "Paused",
     "PayloadError",
+    "Pickle",
+    "PreparedJob",
     "ProtocolError",
     "Receipt",
     "RefusedError",

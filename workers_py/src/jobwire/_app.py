@@ -10,10 +10,12 @@ from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, over
 
 from jobwire._command import Command
 from jobwire._ctx import Ctx
+from jobwire._enqueue import Producer
 from jobwire._errors import HandlerError
-from jobwire._job import Execution, Job, JobOptions, checked_name, default_name
+from jobwire._job import Execution, Job, JobOptions
 from jobwire._lifespan import Lifespan, LifespanFunction
 from jobwire._middleware import Middleware
+from jobwire._names import checked_name, default_name
 from jobwire._retry_policy import RetryPolicy
 from jobwire._spans import DAY_MS, Span, bounded
 
@@ -85,6 +87,7 @@ class App:
         self.jobs: dict[str, Job[..., Any]] = {}
         self.middleware = tuple(middleware)
         self._lifespan = lifespan
+        self._producer: Producer | None = None
 
     @overload
     def job(
@@ -209,11 +212,15 @@ class App:
         return job
 
     def _declare(self, target: Callable[..., Any], name: str, options: JobOptions) -> Job[..., Any]:
-        job: Job[..., Any] = Job(target, checked_name("job", name), options)
+        job: Job[..., Any] = Job(target, checked_name("job", name), options, lambda: self._producer)
         if job.name in self.jobs:
             raise HandlerError(f"app {self.name!r} has two jobs named {job.name!r}")
         self.jobs[job.name] = job
         return job
+
+    def bind(self, client: Producer | None) -> None:
+        """Makes this the client by which the app's jobs are enqueued: a Client, an AsyncClient, or None for none."""
+        self._producer = client
 
     def lifespan(self) -> Lifespan:
         """A new passage through the app's lifespan, for whoever runs its jobs."""

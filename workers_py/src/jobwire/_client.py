@@ -14,10 +14,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from uuid import UUID
 
+from jobwire._enqueue import run_blocking
 from jobwire._errors import ClientError, InvalidJob, SetupError
 from jobwire._producer_session import ProducerSession, Settings
 from jobwire._spans import Span, milliseconds
-from jobwire._verbs import Verbs, blocking, run_blocking
+from jobwire._verbs import Verbs, blocking
 from jobwire._version import __version__
 from jobwire._wire import Role, encode_hello
 
@@ -65,6 +66,10 @@ class AsyncClient(Verbs):
 
     async def _wait(self, future: Future[T]) -> T:
         return await asyncio.wrap_future(future)
+
+    @property
+    def verbs(self) -> Verbs:
+        return self
 
     async def __aenter__(self) -> AsyncClient:
         return self

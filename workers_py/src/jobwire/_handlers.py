@@ -60,7 +60,7 @@ class Program:
         self._make_ctx = make_ctx
         self._middleware = app.middleware
         self._lifespan = app.lifespan()
-        self._jobs = [(job, Signature(job)) for job in app.jobs.values()]
+        self._jobs = [(job, job.signature) for job in app.jobs.values()]
         for job, signature in self._jobs:
             if signature.is_async and job.options.execution is Execution.THREADS:
                 raise HandlerError(f"job {job.name!r}: async def runs on an event loop")
@@ -105,6 +105,7 @@ class Program:
     def _bound(
         self, job: Job[..., Any], signature: Signature, function: Callable[..., Any], deps: Any
     ) -> Bound:
+        function = signature.returning(function)
         call = _call(job, signature, function, self._make_ctx, deps, self._middleware)
         return Bound(job.name, job.options, call, signature.is_async, job.command)
 
@@ -128,12 +129,14 @@ def _call(
     middleware: Sequence[Middleware],
 ) -> Call:
     name, decode, wants_ctx = job.name, signature.decode, signature.wants_ctx
+    views = signature.takes_view
     if middleware:
         call = _hooked(signature, function, lambda head: make_ctx(head, name, deps), middleware)
     elif wants_ctx:
 
         def call(blob: bytes, at: int, size: int, encoding: int, head: DispatchHead) -> Any:
-            positional, named = decode(blob[at : at + size], encoding)
+            payload = memoryview(blob)[at : at + size] if views else blob[at : at + size]
+            positional, named = decode(payload, encoding)
             return function(make_ctx(head, name, deps), *positional, **named)
 
     # The two shapes in which microseconds count.
@@ -144,7 +147,8 @@ def _call(
     else:
 
         def call(blob: bytes, at: int, size: int, encoding: int, head: DispatchHead) -> Any:
-            positional, named = decode(blob[at : at + size], encoding)
+            payload = memoryview(blob)[at : at + size] if views else blob[at : at + size]
+            positional, named = decode(payload, encoding)
             return function(*positional, **named)
 
     redact = job.options.redact

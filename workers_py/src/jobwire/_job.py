@@ -3,22 +3,20 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Generic, ParamSpec, TypeVar
+from functools import cached_property
+from typing import Any, Generic, ParamSpec, TypeVar, Unpack
 
 from jobwire._command import Command
-from jobwire._errors import HandlerError
+from jobwire._enqueue import AsyncJobHandle, EnqueueOptions, JobHandle, PreparedJob, Producer
 from jobwire._retry_policy import RetryPolicy
+from jobwire._signature import Signature
+from jobwire._spec import JobSpec
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*\Z")
-_MAX_NAME_BYTES = 128
 
 
 class Execution(Enum):
@@ -56,8 +54,15 @@ class Job(Generic[P, R]):
     been decorated.
     """
 
-    def __init__(self, handler: Callable[..., Any], name: str, options: JobOptions) -> None:
+    def __init__(
+        self,
+        handler: Callable[..., Any],
+        name: str,
+        options: JobOptions,
+        producer: Callable[[], Producer | None] = lambda: None,
+    ) -> None:
         self.handler = handler
+        self._producer = producer
         self.name = name
         self.options = options
         self.__doc__ = handler.__doc__
@@ -75,35 +80,30 @@ class Job(Generic[P, R]):
         """The command line, when that is what runs it."""
         return self.handler if isinstance(self.handler, Command) else None
 
+    @cached_property
+    def signature(self) -> Signature:
+        """The handler's parameters and result, compiled; raises HandlerError for what cannot be served."""
+        return Signature(self.handler, self.name)
+
+    def using(self, **options: Unpack[EnqueueOptions]) -> PreparedJob[P, R]:
+        """The job with options for what is enqueued through it: `resize.using(delay=10).enqueue("a.png")`."""
+        return PreparedJob(self.signature, self.queue, self._producer, options)
+
+    def spec(self, *args: P.args, **kwargs: P.kwargs) -> JobSpec:
+        """The job with these arguments, for a client's own verbs; see PreparedJob.spec."""
+        return self.using().spec(*args, **kwargs)
+
+    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
+        """Hands the job over to the app's client; durable when it returns. Raises what `spec` and `Client.submit`
+        raise."""
+        return self.using().enqueue(*args, **kwargs)
+
+    async def enqueue_async(self, *args: P.args, **kwargs: P.kwargs) -> AsyncJobHandle[R]:
+        """The same, for an app with an AsyncClient."""
+        return await self.using().enqueue_async(*args, **kwargs)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.handler(*args, **kwargs)
 
     def __repr__(self) -> str:
         return f"<jobwire.Job {self.name!r} on queue {self.queue!r}>"
-
-
-def run_of(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """The function that is called for each attempt: the handler itself, or the method `run` of a class."""
-    if not inspect.isclass(handler):
-        return handler
-    run: Callable[..., Any] | None = getattr(handler, "run", None)
-    if run is None:
-        raise HandlerError(f"class {handler.__qualname__} has no method run")
-    return run
-
-
-def default_name(target: Callable[..., Any]) -> str:
-    name = getattr(target, "__name__", "")
-    if inspect.isclass(target):
-        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
-    return name
-
-
-def checked_name(what: str, name: str) -> str:
-    """The name, if it can travel; raises HandlerError otherwise."""
-    if not _NAME.match(name) or len(name.encode()) > _MAX_NAME_BYTES:
-        raise HandlerError(
-            f"{what} name {name!r}: letters, digits and _ . / - after a letter or digit, "
-            f"at most {_MAX_NAME_BYTES} bytes"
-        )
-    return name

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from jobwire._convert import encode_value
 from jobwire._errors import HandlerError, InvalidJob, ResultError
-from jobwire._job import checked_name
+from jobwire._names import checked_name
 from jobwire._retry_policy import RetryPolicy
 from jobwire._spans import DAY_MS, LONGEST_MS, Span, bounded
 

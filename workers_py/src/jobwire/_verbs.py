@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 from uuid import UUID
 
 from jobwire._answers import ClientStats, CloseReport, JobResult, JobState, JobStatus, Receipt
+from jobwire._enqueue import run_blocking
 from jobwire._errors import ClientError, Closed, Full, NotFinished
 from jobwire._producer_session import (
     NEVER,
@@ -43,17 +44,6 @@ class HasVerbs(Protocol):
 
     @property
     def verbs(self) -> Verbs: ...
-
-
-def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine that does not suspend, and returns its result."""
-    try:
-        coroutine.send(None)
-    except StopIteration as done:
-        result: T = done.value
-        return result
-    coroutine.close()
-    raise AssertionError("a verb of a blocking client was suspended")
 
 
 def blocking(

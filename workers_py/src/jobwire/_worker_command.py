@@ -9,8 +9,8 @@ import re
 
 from jobwire._agent import Agent
 from jobwire._errors import SetupError
-from jobwire._job import checked_name
 from jobwire._logging import FORMATS, Stderr, configure_agent
+from jobwire._names import checked_name
 from jobwire._supervisor import Settings
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?\Z")

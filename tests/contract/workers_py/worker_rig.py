@@ -415,6 +415,21 @@ class FakeBroker:
         )
         return found
 
+    def worker_for(self, kind: str, besides: Sequence[int] = ()) -> Peer:
+        """A worker that serves the type and is none of those numbers."""
+        found: Peer = self.until(
+            f"a worker for {kind}",
+            lambda: next(
+                (
+                    peer
+                    for peer in self.sessions.values()
+                    if kind in peer.types and not peer.goodbye and peer.worker not in besides
+                ),
+                None,
+            ),
+        )
+        return found
+
     def agent(self) -> Peer:
         found: Peer = self.until(
             "the agent",

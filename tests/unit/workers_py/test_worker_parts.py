@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shared slots, restarts, declarations, the command line, and the package's own rules."""
+"""Restarts, declarations, the command line, and the package's own rules."""
 
 from __future__ import annotations
 
@@ -18,64 +18,10 @@ from jobwire._cli import main
 from jobwire._handlers import Program
 from jobwire._logging import wrap_line
 from jobwire._restarts import Restarts
-from jobwire._slots import RUN, SLOT_BYTES, Command, SlotTable, WorkerSlot, WorkerState
 from jobwire._worker_command import _span
 from jobwire._worker_command import main as worker_command
 
 PACKAGE = Path(jobwire.__file__).parent
-TOKEN, JOB = b"t" * 16, b"j" * 16
-
-
-@pytest.fixture
-def table() -> SlotTable:
-    return SlotTable(3)
-
-
-# ------------------------------------------------------------------ slots
-
-
-def test_empty_slot_reads_as_empty(table: SlotTable) -> None:
-    run = table.read(1)
-    assert run is not None
-    assert run.state is WorkerState.EMPTY
-
-
-def test_agent_reads_what_the_worker_writes(table: SlotTable) -> None:
-    slot = WorkerSlot(table.fd, 1)
-    slot.run(TOKEN, JOB, 5_000_000_000, 1_000_000_000, 250, 3)
-    run = table.read(1)
-    assert run == (TOKEN, JOB, 6000, 5_000_000_000, 250, 3, WorkerState.RUNNING)
-    assert run.deadline_s == 5.25
-    assert slot.deadline_ns() == 5_250_000_000
-    slot.state(WorkerState.IDLE)
-    run = table.read(1)
-    assert run is not None
-    assert (run.token, run.state) == (bytes(16), WorkerState.IDLE)
-    neighbours = [table.read(0), table.read(2)]
-    assert [one and one.state for one in neighbours] == [WorkerState.EMPTY, WorkerState.EMPTY]
-
-
-def test_half_written_slot_is_not_believed(table: SlotTable) -> None:
-    slot = WorkerSlot(table.fd, 0)
-    slot.run(TOKEN, JOB, 1, 1, 250, 3)
-    # As when the worker dies between the first and the last field.
-    slot.view[:8] = (slot.sequence + 1).to_bytes(8, "little")
-    assert table.read(0) is None
-
-
-def test_worker_reads_the_agents_command(table: SlotTable) -> None:
-    slot = WorkerSlot(table.fd, 2)
-    assert slot.command() == (Command.NONE, bytes(16))
-    table.command(2, Command.CANCEL, TOKEN)
-    slot.run(TOKEN, JOB, 1, 1, 250, 3)
-    assert slot.command() == (Command.CANCEL, TOKEN)
-    table.clear(2)
-    assert slot.command() == (Command.NONE, bytes(16))
-
-
-def test_halves_of_a_slot_do_not_overlap() -> None:
-    assert RUN.size <= 128
-    assert SLOT_BYTES % 64 == 0
 
 
 # ------------------------------------------------------------------ restarts
@@ -191,6 +137,11 @@ def test_unknown_command_names_the_nearest(capsys: pytest.CaptureFixture[str]) -
         (["app", "--credit", "4097"], "'4097' is not a number from 1 to 4096"),
         (["app", "-q", "fine,not fine"], "queue name 'not fine'"),
         (["app", "--broker", "nonsense"], "cannot connect to 'nonsense'"),
+        (["app", "--max-rss", "much"], "'much' is not a size such as 800M or 2G"),
+        (["app", "--http", "8080"], "'8080' is not of the form :PORT or HOST:PORT"),
+        (["app", "--http", "192.0.2.1:9"], "cannot listen on 192.0.2.1:9"),
+        (["app", "--env-per-slot", "GPU"], "'GPU' is not of the form NAME=A,B,.."),
+        (["app", "--threads", "1025"], "'1025' is not a number from 1 to 1024"),
     ],
 )
 def test_bad_option_is_one_clear_line(

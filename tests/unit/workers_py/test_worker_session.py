@@ -329,7 +329,7 @@ def test_revoked_job_is_dropped_unstarted_running_and_finished() -> None:
     session = opened(worker())
     running, waiting = dispatched(session, 2)
     session.batches[0].next = 1
-    session.running = running
+    session.running[running[0]] = running, 1
     session.receive([Revoke([running[0], waiting[0]])], 0.0)
     assert session.batches[0].heads == [running, None]
     finish(session, running)
@@ -343,7 +343,7 @@ def test_held_names_running_waiting_and_finished() -> None:
     done, running, waiting = dispatched(session, 3)
     session.batches[0].next = 2
     finish(session, done)
-    session.running, session.running_since_ms = running, 77
+    session.running[running[0]] = running, 77
     session.disconnected()
     opened(session)
     ready = body(session.outbox[1], Ready.Ready)

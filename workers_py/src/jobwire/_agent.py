@@ -16,13 +16,22 @@ import time
 from collections.abc import Iterator
 
 from jobwire._agent_session import AgentSession
+from jobwire._figures import Figures
+from jobwire._health import Health, HealthServer
 from jobwire._logging import Stderr, wrap_line
-from jobwire._supervisor import Outside, Settings, Supervisor
+from jobwire._settings import Settings
+from jobwire._sources import Sources
+from jobwire._supervisor import Outside, Supervisor
 from jobwire._transport import Connection, Link, Woken
 from jobwire._version import __version__
 from jobwire._wire import Role, encode_hello
 
 _PATIENCE_S = 2.0
+_LOOK_AT_SOURCES_S = 0.5
+_LOOK_S = 1.0
+_SHOW_S = 0.25
+# Without a terminal, how often a line says what gets done.
+_TELL_S = 60.0
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -33,6 +42,11 @@ class Agent:
         self._settings = settings
         self._stderr = stderr
         self._log = logging.getLogger("jobwire.agent")
+        self._health = Health()
+        self._http: HealthServer | None = None
+        if settings.http is not None:
+            # First of all: that it cannot listen may be the end of it.
+            self._http = HealthServer(settings.http, lambda: self._health)
         host, host_name = os.urandom(16), socket.gethostname()
         client = f"{settings.target} jobwire-py/{__version__}"
         hello = encode_hello(Role.Agent, client, host, host_name, 0, os.getpid())
@@ -42,6 +56,7 @@ class Agent:
             watch=self._connection.watch,
             unwatch=self._connection.unwatch,
             report=self._session.report,
+            tell=lambda news: self._session.progress(news, time.monotonic()),
             print_line=self._print_line,
         )
         self._supervisor = Supervisor(settings, host, host_name, outside, self._log)
@@ -51,6 +66,14 @@ class Agent:
         self._exit_code = 0
         self._heard_at = time.monotonic()
         self._told_away = False
+        self._sources = Sources(settings.source_folders) if settings.reload else None
+        self._look_at_sources_at = 0.0
+        self._told_hopeless = ""
+        self._figures = Figures(time.monotonic())
+        self._on_terminal = settings.log_format == "text" and os.isatty(2)
+        self._show_at = 0.0
+        self._tell_at = time.monotonic() + _TELL_S
+        self._told_started = 0
 
     def run(self) -> int:
         """Runs until told to stop; returns the exit code: 0, or 2 when the program cannot run."""
@@ -70,9 +93,13 @@ class Agent:
                 self._session.goodbye("stopped")
                 self._send()
         finally:
+            self._stderr.show("")
             self._supervisor.close()
             self._connection.close(1000)
-        self._log.info("stopped")
+            if self._http is not None:
+                self._http.close()
+        totals = self._supervisor.totals()
+        self._log.info("stopped: %s", self._figures.summary(totals, time.monotonic()))
         return self._exit_code
 
     # ---------------------------------------------------------------- one turn
@@ -97,14 +124,21 @@ class Agent:
         while session.cancels:
             supervisor.cancel(session.cancels.popleft(), now)
         supervisor.step(set(woken.descriptors), now)
-        if supervisor.hopeless and self._stop_by is None:
+        session.progress([], now)
+        if supervisor.hopeless and self._stop_by is None and not self._settings.reload:
             self._give_up(supervisor.hopeless, now)
         self._tell_if_away(now)
+        self._see_sources(now)
+        self._see_burst(now)
+        self._show(now)
 
     def _timeout_ms(self, now: float) -> int:
         at = self._supervisor.next_deadline(now)
         if self._session.open:
             at = min(at, self._session.beat_at)
+        if self._sources is not None:
+            at = min(at, self._look_at_sources_at)
+        at = min(at, self._show_at)
         return max(0, math.ceil((at - now) * 1000))
 
     def _take(self, woken: Woken, now: float) -> None:
@@ -141,6 +175,54 @@ class Agent:
             if self._session.welcome is not None:
                 told = "the broker at %s is away: what runs goes on, results wait"
             self._log.warning(told, self._settings.broker)
+
+    def _show(self, now: float) -> None:
+        """Keeps the health and the terminal's last line fresh; without a terminal, logs a line now and then."""
+        if now < self._show_at:
+            return
+        self._show_at = now + (_SHOW_S if self._on_terminal else _LOOK_S)
+        totals = self._supervisor.totals()
+        self._health = Health(
+            looked_at=now,
+            connected=self._session.open,
+            stopping=self._stop_by is not None,
+            workers=totals.workers,
+            ready=totals.ready,
+            running=totals.running,
+            done=totals.done,
+            failed=totals.failed,
+            crashes=totals.crashes,
+        )
+        if self._on_terminal:
+            line = self._figures.line(totals, now)
+            self._stderr.show(f"{self._figures.bar(totals)} {line}")
+        elif now >= self._tell_at:
+            self._tell_at = now + _TELL_S
+            if totals.started != self._told_started or totals.running:
+                self._told_started = totals.started
+                self._log.info("%s", self._figures.line(totals, now))
+
+    # ---------------------------------------------------------------- reload and burst
+
+    def _see_sources(self, now: float) -> None:
+        if self._sources is None or now < self._look_at_sources_at or self._stop_by is not None:
+            return
+        self._look_at_sources_at = now + _LOOK_AT_SOURCES_S
+        changed = self._sources.changed()
+        if changed is not None:
+            self._told_hopeless = ""
+            self._supervisor.reload(os.path.relpath(changed))
+        elif self._supervisor.hopeless != self._told_hopeless:
+            self._told_hopeless = self._supervisor.hopeless
+            self._log.error("%s; waiting for a change", self._told_hopeless)
+
+    def _see_burst(self, now: float) -> None:
+        burst_s = self._settings.burst_s
+        if not burst_s or self._stop_by is not None:
+            return
+        if self._supervisor.quiet_for(now, self._session.open) >= burst_s:
+            self._log.info("nothing has come for %g s: leaving", burst_s)
+            self._stop(now)
 
     # ---------------------------------------------------------------- stopping
 

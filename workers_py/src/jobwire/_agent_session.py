@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from jobwire._heads import Lease
 from jobwire._session import Phase, Session
+from jobwire._slots import Progress
 from jobwire._wire import (
     Cancel,
     Heartbeat,
@@ -16,9 +17,11 @@ from jobwire._wire import (
     durability_name,
     encode_goodbye,
     encode_heartbeat,
+    encode_progress,
 )
 
 KEPT_REPORTS = 256
+_PROGRESS_EVERY_S = 0.1
 
 
 class AgentSession(Session):
@@ -29,6 +32,9 @@ class AgentSession(Session):
         self.cancels: deque[Cancel] = deque()
         self.beat_at = 0.0
         self._sequence = 0
+        # By token; what is told again before it has left takes the place of what was told before.
+        self._news: dict[bytes, Progress] = {}
+        self._tell_at = 0.0
         # WorkerDown has no answer of its own: what was sent before a heartbeat has arrived when its echo comes.
         self._reports: deque[tuple[int, bytes]] = deque(maxlen=KEPT_REPORTS)
 
@@ -50,6 +56,20 @@ class AgentSession(Session):
         self._reports.append((self._sequence + 1, worker_down))
         if self.phase is Phase.OPEN:
             self.outbox.append([worker_down])
+
+    def progress(self, news: Sequence[Progress], now: float) -> None:
+        """Passes on what jobs have told about themselves: the latest of each, some ten times a second at most."""
+        self._news.update((told.token, told) for told in news)
+        if now < self._tell_at or not self._news:
+            return
+        if self.phase is Phase.OPEN:
+            latest = [(told.token, told.value, told.message) for told in self._news.values()]
+            most = self.limits.max_jobs_per_message
+            for at in range(0, len(latest), most):
+                self.outbox.append(encode_progress(latest[at : at + most]))
+        # Offline it grows old before anyone could read it.
+        self._news.clear()
+        self._tell_at = now + _PROGRESS_EVERY_S
 
     def goodbye(self, reason: str) -> None:
         if self.phase is Phase.OPEN:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 
 EXIT_SETUP = 78  # EX_CONFIG: the program cannot run as it is written
 EXIT_REFUSED = 77  # EX_NOPERM: the broker refuses this worker
+EXIT_RECYCLED = 76  # it has run its number of jobs
 EXIT_INTERRUPTED = 75  # a run was stopped on the agent's order
 EXIT_ORPHANED = 70  # the agent is gone
 
@@ -29,11 +30,14 @@ class Boot:
     host: str  # hexadecimal
     host_name: str
     worker: int
-    slot: int
-    slots_fd: int
+    kind: int  # a Kind
+    threads: int
+    memory_fd: int
     agent_pid: int
     queues: tuple[str, ...]
     credit: int
+    max_jobs: int  # 0: no limit
+    term_grace_s: float
     log_format: str
 
     def dump(self) -> bytes:

@@ -9,11 +9,12 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from jobwire._boot import PROBLEM_PREFIX, Boot
-from jobwire._slots import Command, Run, SlotTable, WorkerState
+from jobwire._heads import Lease
+from jobwire._slots import TORN, Order, Progress, Run, WorkerMemory, WorkerState
 from jobwire._wire import WorkerEnd
 
 _TAIL_BYTES = 4096
@@ -25,9 +26,9 @@ _READ_BYTES = 65536
 class Ending:
     """An order to end one run: SIGTERM at `term_at`, SIGKILL at `kill_at` (monotonic seconds)."""
 
-    token: bytes
+    run: Run
     end: int
-    command: Command
+    order: Order
     term_at: float
     kill_at: float
     termed: bool = False
@@ -38,45 +39,50 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """How a worker ended."""
+    """How a worker ended, and what it was running then."""
 
     signal: int
     exit_code: int
     rss_bytes: int
-    run: Run | None
+    runs: list[Run]
     state: WorkerState
 
 
 class Child:
-    """Owns the process, its pidfd, and the agent's ends of its two pipes."""
+    """Owns the process, its pidfd, its memory, and the agent's ends of its two pipes."""
 
-    def __init__(self, boot: Boot, slots: SlotTable, now: float) -> None:
+    def __init__(self, boot: Boot, environment: Mapping[str, str], now: float) -> None:
         self.worker = boot.worker
-        self.slot = boot.slot
         self.started_at = now
-        self.ending: Ending | None = None
+        # One order at most for each of its slots.
+        self.endings: dict[int, Ending] = {}
         self.was_ready = False
         self.log_open = True
         # What the worker itself named as the reason why it cannot run.
         self.problem = ""
         # Set when the agent ended the process for a reason of its own.
         self.stopped_as: int | None = None
-        self._slots = slots
+        # Why it is to be replaced when its jobs are done.
+        self.recycled_for = ""
+        self.memory = WorkerMemory()
+        self._told: dict[int, int] = {}
         self._tail: deque[bytes] = deque()
         self._tail_bytes = 0
         self._partial = b""
-        slots.clear(boot.slot)
+        boot = replace(boot, memory_fd=self.memory.fd)
         boot_read, self._boot_write = os.pipe()
         self.log_fd, log_write = os.pipe()
         os.set_blocking(self.log_fd, False)
         with contextlib.ExitStack() as undo:
+            undo.callback(self.memory.close)
             undo.callback(os.close, self._boot_write)
             undo.callback(os.close, self.log_fd)
             try:
                 self._process = subprocess.Popen(
                     # -P: what lies in the working directory must not stand in for a module of ours.
                     [sys.executable, "-P", "-m", "jobwire._worker", str(boot_read)],
-                    pass_fds=(boot_read, boot.slots_fd),
+                    pass_fds=(boot_read, boot.memory_fd),
+                    env={**environment},
                     # Its own group: what it starts ends with it, and Ctrl-C is the agent's alone.
                     process_group=0,
                     stdin=subprocess.DEVNULL,
@@ -94,9 +100,34 @@ class Child:
             os.set_blocking(self._boot_write, False)
             undo.pop_all()
 
-    def run(self) -> Run | None:
-        """What it does now; None when it was changing just then."""
-        return self._slots.read(self.slot)
+    @property
+    def state(self) -> WorkerState:
+        return self.memory.state
+
+    def runs(self) -> list[Run]:
+        """What it runs now."""
+        return self.memory.runs()
+
+    def lease(self, run: Run) -> Lease:
+        return Lease(run.token, run.job, self.worker, run.started_ms, run.attempt, False)
+
+    def news(self) -> list[Progress]:
+        """What its jobs have told about their progress since the last call, the latest word of each."""
+        found = []
+        for slot in range(self.memory.slots):
+            told = self.memory.progress(slot, self._told.get(slot, 0))
+            if told is not None:
+                self._told[slot] = told.sequence
+                found.append(told)
+        return found
+
+    def rss_bytes(self) -> int:
+        """Its memory now; 0 when it is dead."""
+        try:
+            with open(f"/proc/{self.pid}/statm", "rb") as statm:
+                return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        except (OSError, IndexError):
+            return 0
 
     # ---------------------------------------------------------------- telling it to end
 
@@ -105,10 +136,11 @@ class Child:
         with contextlib.suppress(BrokenPipeError, BlockingIOError):
             os.write(self._boot_write, b"g")
 
-    def drain(self) -> None:
-        """Asks it to end the running job, hand back the rest, and leave."""
-        self.stopped_as = WorkerEnd.Stopped
-        self._slots.command(self.slot, Command.DRAIN)
+    def drain(self, end: int = WorkerEnd.Stopped) -> None:
+        """Asks it to end what runs, hand back the rest, and leave."""
+        if self.stopped_as is None:
+            self.stopped_as = end
+        self.memory.drain()
         self._signal(signal.SIGTERM)
 
     def kill(self, end: int) -> None:
@@ -118,37 +150,33 @@ class Child:
 
     def order(self, ending: Ending) -> None:
         """Begins to end one run; of two orders for the same run the one that ends it earlier counts."""
-        old = self.ending if self.ending_of(ending.token) else None
-        if old is not None and (old.termed or old.term_at <= ending.term_at):
+        slot = ending.run.slot
+        old = self.endings.get(slot)
+        same = old is not None and old.run.token == ending.run.token
+        if old is not None and same and (old.termed or old.term_at <= ending.term_at):
             return
-        self.ending = ending
-        self._slots.command(self.slot, ending.command, ending.token)
+        self.endings[slot] = ending
+        self.memory.order(slot, ending.order, ending.run.token)
 
     def enforce(self, now: float) -> None:
-        """Carries on with the order, if there is one."""
-        ending = self.ending
-        if ending is None:
-            return
-        run = self.run()
-        if run is not None and (run.state != WorkerState.RUNNING or run.token != ending.token):
-            # It ended by itself in time.
-            self.ending = None
-            self._slots.command(
-                self.slot,
-                Command.DRAIN if self.stopped_as is not None else Command.NONE,
-            )
-            return
-        if now >= ending.kill_at:
-            ending.termed = True
-            self._signal(signal.SIGKILL)
-        elif now >= ending.term_at and not ending.termed:
-            ending.termed = True
-            self._signal(signal.SIGTERM)
+        """Carries on with the orders that there are."""
+        for slot, ending in list(self.endings.items()):
+            run = self.memory.run(slot)
+            if run is not TORN and (run is None or run.token != ending.run.token):
+                # It ended by itself in time.
+                del self.endings[slot]
+                self.memory.order(slot, Order.NONE)
+            elif now >= ending.kill_at:
+                ending.termed = True
+                self._signal(signal.SIGKILL)
+            elif now >= ending.term_at and not ending.termed:
+                ending.termed = True
+                self._signal(signal.SIGTERM)
 
-    def ending_of(self, token: bytes) -> Command:
+    def ordered(self, run: Run) -> Order:
         """The order in force for a run."""
-        ending = self.ending
-        return ending.command if ending is not None and ending.token == token else Command.NONE
+        ending = self.endings.get(run.slot)
+        return ending.order if ending is not None and ending.run.token == run.token else Order.NONE
 
     def _signal(self, number: int) -> None:
         # Through the pidfd: a pid may belong to someone else by now.
@@ -203,16 +231,16 @@ class Child:
         if self._partial:
             self._line(self._partial, forward)
             self._partial = b""
-        run = self.run()
         code = self._process.returncode
         return Death(
             signal=-code if code < 0 else 0,
             exit_code=max(code, 0),
             rss_bytes=usage.ru_maxrss * 1024,
-            run=run if run is not None and run.state == WorkerState.RUNNING else None,
-            state=WorkerState.EMPTY if run is None else run.state,
+            runs=self.runs(),
+            state=self.state,
         )
 
     def close(self) -> None:
         for descriptor in (self.pidfd, self.log_fd, self._boot_write):
             os.close(descriptor)
+        self.memory.close()

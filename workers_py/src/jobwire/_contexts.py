@@ -8,38 +8,55 @@ from typing import Any
 
 from jobwire._ctx import Ctx
 from jobwire._heads import DispatchHead
-from jobwire._slots import ENDING, Command, WorkerSlot
+from jobwire._slots import Order, Slot
+
+Headers = list[dict[str, str]]
 
 _NO_HEADERS: Mapping[str, str] = {}
 
 
 class Contexts:
-    """One per worker. What it knows comes from the worker's slot, so that jobs without a Ctx pay nothing."""
+    """One per worker. What it knows comes from the job's slot, so that jobs without a Ctx pay nothing."""
 
-    def __init__(self, slot: WorkerSlot) -> None:
-        self._slot = slot
-        # Those of the batch that runs; DispatchHead.extra counts from 1 in it.
-        self.headers: list[dict[str, str]] = []
-        # The token of the run whose handler has seen that it is to end, and by which order.
-        self.cancel_seen = b""
-        self.cancel_order = Command.NONE
+    def __init__(self) -> None:
+        # Of a worker that runs one job after the other: its only slot, and the headers of the batch that runs;
+        # DispatchHead.extra counts from 1 in them.
+        self.slot: Slot | None = None
+        self.headers: Headers = []
+        # Of the others, by token.
+        self.running: dict[bytes, tuple[Slot, Headers]] = {}
+        # Runs whose handlers have seen that they are to end, and by which order; the loop takes them out.
+        self.seen: dict[bytes, Order] = {}
 
     def make(self, head: DispatchHead, name: str, deps: Any) -> Ctx[Any]:
         token, job, _, _, _, _, attempt, _, _, extra = head
+        slot, headers = self._of(token)
         return Ctx(
             job=job,
             token=token,
             type=name,
             attempt=attempt,
-            deadline_ns=self._slot.deadline_ns(),
-            headers=self.headers[extra - 1] if extra else _NO_HEADERS,
+            deadline_ns=slot.deadline_ns(),
+            headers=headers[extra - 1] if extra else _NO_HEADERS,
             deps=deps,
-            cancelled=lambda: self._cancelled(token),
+            cancelled=lambda: self.cancelled(slot, token),
         )
 
-    def _cancelled(self, token: bytes) -> bool:
-        command, ordered = self._slot.command()
-        if command in ENDING and ordered == token:
-            self.cancel_seen, self.cancel_order = token, command
+    def slot_of(self, token: bytes) -> Slot:
+        """Where a job runs."""
+        return self._of(token)[0]
+
+    def cancelled(self, slot: Slot, token: bytes) -> bool:
+        """Whether the run is to end; from then on it counts as one that has seen it."""
+        order, ordered = slot.order()
+        if order is not Order.NONE and ordered == token:
+            self.seen[token] = order
             return True
         return False
+
+    def _of(self, token: bytes) -> tuple[Slot, Headers]:
+        found = self.running.get(token)
+        if found is None:
+            assert self.slot is not None, "a job that does not run"
+            found = self.slot, self.headers
+        return found

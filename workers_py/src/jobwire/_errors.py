@@ -80,6 +80,10 @@ class PayloadError(Reject):
 class ResultError(JobwireError):
     """What the handler returned cannot travel: no encoding for its type, or too large."""
 
+    @classmethod
+    def too_large(cls, size: int, limit: int) -> ResultError:
+        return cls(f"the result has {size} bytes, the limit is {limit}")
+
 
 class CommandFailed(JobwireError):  # noqa: N818 - a failed attempt, not a mistake in the program
     """A command ended with an exit code that is not 0, or by a signal, whose number is then negative."""

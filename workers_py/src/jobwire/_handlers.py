@@ -54,7 +54,10 @@ class Program:
     Raises HandlerError: a program that cannot work is refused before its models are loaded.
     """
 
-    def __init__(self, app: App, make_ctx: MakeCtx) -> None:
+    def __init__(
+        self, app: App, make_ctx: MakeCtx, serves: Callable[[str], bool] = lambda name: True
+    ) -> None:
+        """serves: whether this process runs the jobs of that name; all are checked, the others are not set up."""
         if not app.jobs:
             raise HandlerError(f"app {app.name!r} has no jobs")
         self._make_ctx = make_ctx
@@ -66,6 +69,7 @@ class Program:
                 raise HandlerError(f"job {job.name!r}: async def runs on an event loop")
             if job.command is not None:
                 job.command.check()
+        self._jobs = [(job, signature) for job, signature in self._jobs if serves(job.name)]
 
     @property
     def needs_loop(self) -> bool:

@@ -13,6 +13,7 @@ DISPATCH_HEAD = Struct("<16s16sIIIHHBBH")
 RESULT_HEAD = Struct("<16s16sIIQqIBB2x")
 LEASE_HEAD = Struct("<16s16sQqHB5x")
 LEASE_REFUSAL = Struct("<16sH")
+PROGRESS_HEAD = Struct("<16sfII")
 
 DispatchHead = tuple[bytes, bytes, int, int, int, int, int, int, int, int]
 """token, job, payload_offset, payload_size, timeout_ms, type, attempt, encoding, priority, extra"""

@@ -7,12 +7,15 @@ import json
 import logging
 import os
 import select
+import shutil
 import sys
 import time
 
 FORMATS = ("text", "json")
 # The least a pipe takes without blocking once it is writable.
 _PIPE_BUF = 4096
+# Back to the first column, and what is there goes.
+_CLEAR = "\r\x1b[K"
 _TAGS = ("worker", "job", "attempt", "trace")
 
 
@@ -54,11 +57,13 @@ class _Json(logging.Formatter):
 class Stderr:
     """Lines to stderr that never block: when nobody reads it, they are dropped and counted.
 
-    The agent's heartbeats must not wait for a terminal that someone has paused.
+    The agent's heartbeats must not wait for a terminal that someone has paused. On a terminal the last line may be one
+    that `show` keeps there, below all that is logged.
     """
 
     def __init__(self) -> None:
         self._lost = 0
+        self._shown = ""
 
     def line(self, text: str) -> None:
         if self._lost:
@@ -67,8 +72,17 @@ class Stderr:
                 self._lost += 1
                 return
             self._lost = 0
-        if not self._write(text.encode("utf-8", "replace") + b"\n"):
+        before, after = (_CLEAR, self._shown) if self._shown else ("", "")
+        if not self._write(f"{before}{text}\n{after}".encode("utf-8", "replace")):
             self._lost += 1
+
+    def show(self, text: str) -> None:
+        """Keeps one line at the end of the terminal, cut to its width; an empty one takes it away."""
+        if text:
+            text = text[: max(shutil.get_terminal_size().columns - 1, 0)]
+        if text != self._shown:
+            self._shown = text
+            self._write(f"{_CLEAR}{text}".encode("utf-8", "replace"))
 
     def _write(self, raw: bytes) -> bool:
         while raw:

@@ -1,60 +1,77 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Memory that the host agent shares with its workers: what each of them runs now.
+"""Memory that the host agent shares with one worker: what the worker runs now, and what the agent wants of it.
 
-One slot per worker of a host. The worker writes the first half with one `pack_into` per job, which costs it less than
-half a microsecond; the agent reads it for heartbeats and deadlines, and once more when the worker is dead. The agent
-writes the second half: what it wants the worker to do.
+    head    words for the whole process: how far it is, what it counts, whether it is to drain
+    slot 0  one job that runs: the worker writes its lease and its progress, the agent an order to end it
+    slot 1  ... as many as the worker runs jobs at the same time
 
-`pack_into` clears the half and then writes from front to back, so a reader believes a copy only when the sequence
-numbers at both ends are equal and not 0, and a second copy is the same.
+The worker writes a slot with one `pack_into` per job, which costs it less than half a microsecond; the agent reads it
+for heartbeats, deadlines and progress, and once more when the worker is dead. So a handler that holds the interpreter's
+lock for an hour is still seen, and its last progress too.
+
+`pack_into` clears what it will write and then writes from front to back, so a reader believes a copy only when the
+sequence numbers at both ends are equal and not 0, and a second copy is the same. A word is one store.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
-from enum import IntEnum
+from collections.abc import Iterator
+from enum import Enum, IntEnum
 from struct import Struct
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+MAX_SLOTS = 1024
+"""What a broker takes at most, for one worker."""
+
+MAX_MESSAGE_BYTES = 1024
+"""Of a progress message, as the protocol has it."""
 
 RUN = Struct("<Q16s16sqqIHHQ")
-"""sequence, token, job, started_ms (wall), started_ns (monotonic), timeout_ms, attempt, state, sequence"""
+"""sequence, token, job, started_ms (wall), started_ns (monotonic), timeout_ms, attempt, running, sequence"""
 
-_COMMAND = Struct("<I16s")
-_COMMAND_AT = 128
-SLOT_BYTES = 192
+_ORDER = Struct("<I16s")
+_PROGRESS = Struct(f"<Q16sdI{MAX_MESSAGE_BYTES}sQ")
+"""sequence, token, value, bytes of the message, message, sequence"""
+
+_HEAD_BYTES = 4096
+_ORDER_AT = 96
+_PROGRESS_AT = 128
+SLOT_BYTES = 1280
+_BYTES = _HEAD_BYTES + MAX_SLOTS * SLOT_BYTES
 NO_ID = bytes(16)
+
+# The head's words. All are the worker's but the last, which is the agent's.
+_STATE, _KINDS, _COUNT, _FAILED, _GREETED, _DRAIN = range(6)
 
 
 class WorkerState(IntEnum):
     EMPTY = 0
     LOADING = 1  # imports the program
     SETTING_UP = 2  # the app's setup
-    IDLE = 3
-    RUNNING = 4
+    READY = 3
 
 
-class Command(IntEnum):
+class Order(IntEnum):
+    """Why a run is to end."""
+
     NONE = 0
-    DRAIN = 1  # end the running job, hand back the rest, leave
-    CANCEL = 2  # the rest name a token: end that run
-    TIMEOUT = 3
-    STOP = 4
-
-
-ENDING = (Command.CANCEL, Command.TIMEOUT, Command.STOP)
+    CANCEL = 1
+    TIMEOUT = 2
+    STOP = 3
 
 
 class Run(NamedTuple):
-    """What a worker did when its slot was read."""
+    """What runs in a slot."""
 
+    slot: int
     token: bytes
     job: bytes
     started_ms: int
     started_ns: int
     timeout_ms: int
     attempt: int
-    state: WorkerState
 
     @property
     def deadline_s(self) -> float:
@@ -62,63 +79,131 @@ class Run(NamedTuple):
         return self.started_ns / 1e9 + self.timeout_ms / 1000
 
 
-_NOTHING = Run(NO_ID, NO_ID, 0, 0, 0, 0, WorkerState.EMPTY)
+class Torn(Enum):
+    """In place of a Run: the slot was being written just then, or its writer died while it did."""
+
+    TORN = 0
 
 
-class SlotTable:
+TORN: Final = Torn.TORN
+
+
+class Progress(NamedTuple):
+    """The latest that a job has told."""
+
+    sequence: int
+    token: bytes
+    value: float
+    message: bytes
+
+
+class WorkerMemory:
     """The agent's side; owns the memory, which ends with the last process that has it open."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self) -> None:
         self.fd = os.memfd_create("jobwire-slots")
-        os.ftruncate(self.fd, count * SLOT_BYTES)
-        self._memory = mmap.mmap(self.fd, count * SLOT_BYTES)
+        os.ftruncate(self.fd, _BYTES)
+        self._memory = mmap.mmap(self.fd, _BYTES)
+        self._words = memoryview(self._memory)[:_HEAD_BYTES].cast("Q")
 
-    def clear(self, index: int) -> None:
-        """Makes the slot empty for the next worker."""
-        at = index * SLOT_BYTES
-        self._memory[at : at + SLOT_BYTES] = bytes(SLOT_BYTES)
+    @property
+    def state(self) -> WorkerState:
+        return WorkerState(self._words[_STATE])
 
-    def read(self, index: int) -> Run | None:
-        """What the worker does; None when it was writing just then, or died while it did."""
-        at = index * SLOT_BYTES
-        end = at + RUN.size
-        first = self._memory[at:end]
-        for _ in range(8):
-            second = self._memory[at:end]
-            if first == second:
-                if first == bytes(RUN.size):
-                    return _NOTHING
-                if first[:8] == first[-8:] and first[:8] != bytes(8):
-                    _, *fields, state, _ = RUN.unpack(first)
-                    return Run._make((*fields, WorkerState(state)))
-            first = second
-        return None
+    @property
+    def kinds(self) -> int:
+        """The kinds of workers that the program needs, one bit each; 0 until it is loaded."""
+        return self._words[_KINDS]
 
-    def command(self, index: int, command: Command, token: bytes = NO_ID) -> None:
-        _COMMAND.pack_into(self._memory, index * SLOT_BYTES + _COMMAND_AT, command, token)
+    @property
+    def slots(self) -> int:
+        return min(self._words[_COUNT], MAX_SLOTS)
+
+    @property
+    def failed(self) -> int:
+        """Jobs that it has ended otherwise than well."""
+        return self._words[_FAILED]
+
+    @property
+    def greeted(self) -> int:
+        """How many times a broker has welcomed it."""
+        return self._words[_GREETED]
+
+    @property
+    def started(self) -> int:
+        """Jobs that it has begun."""
+        memory, first = self._memory, _HEAD_BYTES
+        ends = range(first, first + self.slots * SLOT_BYTES, SLOT_BYTES)
+        return sum(int.from_bytes(memory[at : at + 8], "little") >> 1 for at in ends)
+
+    def runs(self) -> list[Run]:
+        """What runs, as far as it can be read."""
+        found = (self.run(slot) for slot in range(self.slots))
+        return [run for run in found if isinstance(run, Run)]
+
+    def run(self, slot: int) -> Run | Torn | None:
+        """What runs in the slot, None when nothing does."""
+        copy = self._copy(_HEAD_BYTES + slot * SLOT_BYTES, RUN.size)
+        if copy is None:
+            return TORN
+        _, token, job, started_ms, started_ns, timeout_ms, attempt, running, _ = RUN.unpack(copy)
+        if not running:
+            return None
+        return Run(slot, token, job, started_ms, started_ns, timeout_ms, attempt)
+
+    def progress(self, slot: int, known: int) -> Progress | None:
+        """What was told in the slot since the sequence number `known`, if anything was."""
+        at = _HEAD_BYTES + slot * SLOT_BYTES + _PROGRESS_AT
+        if int.from_bytes(self._memory[at : at + 8], "little") == known:
+            return None
+        copy = self._copy(at, _PROGRESS.size)
+        if copy is None or not any(copy[:8]):
+            return None
+        sequence, token, value, size, message, _ = _PROGRESS.unpack(copy)
+        return Progress(sequence, token, value, message[:size])
+
+    def order(self, slot: int, order: Order, token: bytes = NO_ID) -> None:
+        """Asks for the end of a run."""
+        _ORDER.pack_into(self._memory, _HEAD_BYTES + slot * SLOT_BYTES + _ORDER_AT, order, token)
+
+    def drain(self) -> None:
+        """Asks the worker to end what runs, hand back the rest, and leave."""
+        self._words[_DRAIN] = 1
 
     def close(self) -> None:
+        self._words.release()
         self._memory.close()
         os.close(self.fd)
 
+    def _copy(self, at: int, size: int) -> bytes | None:
+        first = self._memory[at : at + size]
+        for _ in range(8):
+            second = self._memory[at : at + size]
+            if first == second:
+                # All zero: nobody has written here yet.
+                whole = first[:8] == first[-8:] and (any(first[:8]) or not any(first))
+                return first if whole else None
+            first = second
+        return None
 
-class WorkerSlot:
-    """One worker's side of its slot."""
 
-    def __init__(self, fd: int, index: int) -> None:
-        # An offset of mmap must lie on a page, so the whole table is mapped.
-        self._memory = mmap.mmap(fd, (index + 1) * SLOT_BYTES)
-        self.view = memoryview(self._memory)[index * SLOT_BYTES :]
-        self.sequence = 0
+class Slot:
+    """One of a worker's slots, for the thread that runs its job."""
+
+    def __init__(self, view: memoryview) -> None:
+        self._view = view
+        # Twice the jobs that began here, and one more between two of them.
+        self._sequence = 0
+        self._told = 0
 
     def run(
         self, token: bytes, job: bytes, started_ns: int, wall_ns: int, timeout_ms: int, attempt: int
     ) -> None:
         """Says that a job starts; `wall_ns` is what the wall clock is ahead of the monotonic one."""
-        self.sequence = sequence = self.sequence + 1
+        self._sequence = sequence = (self._sequence | 1) + 1
         started_ms = (started_ns + wall_ns) // 1_000_000
         RUN.pack_into(
-            self.view,
+            self._view,
             0,
             sequence,
             token,
@@ -127,24 +212,75 @@ class WorkerSlot:
             started_ns,
             timeout_ms,
             attempt,
-            4,  # WorkerState.RUNNING, without the look-up
+            1,
             sequence,
         )
 
-    def state(self, state: WorkerState) -> None:
-        """Says what the worker does between jobs."""
-        self.sequence = sequence = self.sequence + 1
-        RUN.pack_into(self.view, 0, sequence, NO_ID, NO_ID, 0, 0, 0, 0, state, sequence)
+    def idle(self) -> None:
+        """Says that nothing runs here."""
+        self._sequence = sequence = self._sequence | 1
+        RUN.pack_into(self._view, 0, sequence, NO_ID, NO_ID, 0, 0, 0, 0, 0, sequence)
 
     def deadline_ns(self) -> int:
         """When the running job's time is up, on the monotonic clock."""
-        fields = RUN.unpack_from(self.view)
+        fields = RUN.unpack_from(self._view)
         return int(fields[4] + fields[5] * 1_000_000)
 
-    def command(self) -> tuple[Command, bytes]:
-        command, token = _COMMAND.unpack_from(self.view, _COMMAND_AT)
-        return Command(command), token
+    def order(self) -> tuple[Order, bytes]:
+        """What the agent wants, and of which run."""
+        order, token = _ORDER.unpack_from(self._view, _ORDER_AT)
+        return Order(order), token
+
+    def progress(self, token: bytes, value: float, message: bytes) -> None:
+        """Tells how far the job is; the latest word counts. `message` is cut at MAX_MESSAGE_BYTES."""
+        self._told = told = self._told + 1
+        size = min(len(message), MAX_MESSAGE_BYTES)
+        _PROGRESS.pack_into(self._view, _PROGRESS_AT, told, token, value, size, message, told)
+
+    def release(self) -> None:
+        self._view.release()
+
+
+class WorkerSlots:
+    """The worker's side of the memory."""
+
+    def __init__(self, fd: int) -> None:
+        self._memory = mmap.mmap(fd, _BYTES)
+        self._view = memoryview(self._memory)
+        self._words = self._view[:_HEAD_BYTES].cast("Q")
+        self._slots: list[Slot] = []
+
+    def state(self, state: WorkerState) -> None:
+        """Says how far the process is."""
+        self._words[_STATE] = state
+
+    def kinds(self, bits: int) -> None:
+        self._words[_KINDS] = bits
+
+    def open(self, count: int) -> list[Slot]:
+        """The slots, for so many jobs at the same time."""
+        starts = range(_HEAD_BYTES, _HEAD_BYTES + count * SLOT_BYTES, SLOT_BYTES)
+        self._slots = [Slot(self._view[at : at + SLOT_BYTES]) for at in starts]
+        self._words[_COUNT] = count
+        return self._slots
+
+    def count_failure(self) -> None:
+        self._words[_FAILED] += 1
+
+    def greeted(self) -> None:
+        self._words[_GREETED] += 1
+
+    @property
+    def draining(self) -> bool:
+        """The agent wants the process to leave."""
+        return bool(self._words[_DRAIN])
+
+    def __iter__(self) -> Iterator[Slot]:
+        return iter(self._slots)
 
     def close(self) -> None:
-        self.view.release()
+        for slot in self._slots:
+            slot.release()
+        self._words.release()
+        self._view.release()
         self._memory.close()

@@ -8,37 +8,31 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeGuard
 
-from jobwire._boot import EXIT_REFUSED, EXIT_SETUP, Boot
+from jobwire._boot import EXIT_RECYCLED, EXIT_REFUSED, EXIT_SETUP, Boot
 from jobwire._child import Child, Death, Ending
 from jobwire._heads import Lease
+from jobwire._kinds import Kind, kinds_in
+from jobwire._orphans import Orphans
 from jobwire._restarts import Restarts
-from jobwire._slots import Command, Run, SlotTable, WorkerState
+from jobwire._settings import Settings
+from jobwire._slots import Order, Progress, Run, WorkerState
 from jobwire._wire import Cancel, WorkerEnd, encode_worker_down
 
 # How often the slots are looked at: a job whose whole timeout is shorter than this is stopped that much late.
 LOOK_S = 0.05
+_HOUSEKEEPING_S = 1.0
 _SLOW_RESTART_S = 0.5
 _CANCELS_KEPT = 1024
 _CANCEL_KEPT_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What `jobwire worker` was asked to do. Times are seconds."""
-
-    target: str
-    broker: str
-    queues: tuple[str, ...]
-    workers: int
-    credit: int
-    grace_s: float
-    term_grace_s: float
-    log_format: str
+# Leases that one heartbeat may name.
+_MAX_RUNNING = 4096
+# A whole host must not load its models again in the same minute.
+_AGE_SPREAD = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +42,41 @@ class Outside:
     watch: Callable[[int], None]
     unwatch: Callable[[int], None]
     report: Callable[[bytes], None]
+    tell: Callable[[list[Progress]], None]
     print_line: Callable[[int, str], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What the host's workers have done since the start."""
+
+    started: int
+    running: int
+    slots: int
+    failed: int
+    crashes: int
+    workers: int
+    ready: int
+
+    @property
+    def done(self) -> int:
+        return self.started - self.running
+
+
+class _Place:
+    """Where one worker after the other lives."""
+
+    def __init__(self, kind: Kind, index: int) -> None:
+        self.kind = kind
+        self.index = index
+        self.restarts = Restarts()
+        self.child: Child | None = None
+        self.start_at = 0.0
+        self.oldest_s = random.uniform(1 - _AGE_SPREAD, 1)
+
+
 class Supervisor:
-    """Owns the shared slots and the children."""
+    """Owns the children."""
 
     def __init__(
         self,
@@ -67,15 +91,20 @@ class Supervisor:
         self._host_name = host_name
         self._outside = outside
         self._log = log
-        self._slots = SlotTable(settings.workers)
-        self._children: dict[int, Child] = {}
-        self._restarts = [Restarts() for _ in range(settings.workers)]
-        self._start_at: dict[int, float] = dict.fromkeys(range(settings.workers), 0.0)
+        self._places = [_Place(Kind.ANY, index) for index in range(settings.workers)]
+        self._kinds = 0
         self._last_worker = 0
         # Token to (when SIGTERM is due, when the order is forgotten), oldest first.
         self._cancels: dict[bytes, tuple[float, float]] = {}
         self._any_ready = False
         self._stop_by: float | None = None
+        self._reloading = False
+        self._housekeeping_at = 0.0
+        self._orphans = Orphans()
+        # Of workers that are gone.
+        self._started = self._failed = self._crashes = 0
+        self._quiet_since = 0.0
+        self._quiet_sign: tuple[int, ...] = ()
         # The set of workers has changed since someone last set this to False.
         self.changed = False
         # Why no worker of this program can run at all.
@@ -84,45 +113,63 @@ class Supervisor:
     @property
     def empty(self) -> bool:
         """No worker is left."""
-        return not self._children
+        return not self._children()
 
     def workers(self) -> list[int]:
-        return [child.worker for child in self._children.values()]
+        return [child.worker for child in self._children()]
 
     def running(self) -> list[Lease]:
         """What the workers run now."""
-        runs = ((child.worker, child.run()) for child in self._children.values())
-        return [_lease(worker, run) for worker, run in runs if _is_running(run)]
+        leases = [child.lease(run) for child in self._children() for run in child.runs()]
+        return leases[:_MAX_RUNNING]
+
+    def totals(self) -> Totals:
+        children = self._children()
+        return Totals(
+            started=self._started + sum(child.memory.started for child in children),
+            running=sum(len(child.runs()) for child in children),
+            slots=sum(child.memory.slots for child in children),
+            failed=self._failed + sum(child.memory.failed for child in children),
+            crashes=self._crashes,
+            workers=len(self._places),
+            ready=sum(child.state is WorkerState.READY for child in children),
+        )
 
     def next_deadline(self, now: float) -> float:
         """When `step` must be called again, at the latest."""
         at = now + 1.0
-        if self._stop_by is None:
-            at = min([at, *self._start_at.values()])
-        for child in self._children.values():
-            at = min(at, now + LOOK_S)
-            run = child.run()
-            if child.ending is not None:
-                at = min(at, child.ending.next_at())
-            elif _is_running(run):
-                at = min(at, run.deadline_s)
+        if self._stop_by is None and not self.hopeless:
+            at = min([at, *(place.start_at for place in self._places if place.child is None)])
+        for child in self._children():
+            at = min([at, now + LOOK_S, *(one.next_at() for one in child.endings.values())])
+            for run in child.runs():
+                if run.slot not in child.endings:
+                    at = min(at, run.deadline_s)
         return at
 
     def step(self, ready: set[int], now: float) -> None:
         """Sees to every worker; `ready` are the watched descriptors that are readable."""
-        for slot, child in list(self._children.items()):
+        news: list[Progress] = []
+        for place in self._places:
+            child = place.child
+            if child is None:
+                continue
+            news += child.news()
             if child.pidfd in ready:
-                self._bury(slot, child, now)
+                self._bury(place, child, now)
                 continue
             if child.log_fd in ready and not child.read_log(self._printer(child)):
                 # It has closed its descriptors, and lives on.
                 self._outside.unwatch(child.log_fd)
                 child.log_open = False
             self._watch(child, now)
-        if self._stop_by is None and not self.hopeless:
-            for slot, at in list(self._start_at.items()):
-                if now >= at:
-                    self._start(slot, now)
+        if news:
+            self._outside.tell(news)
+        if now >= self._housekeeping_at:
+            self._housekeeping_at = now + _HOUSEKEEPING_S
+            self._sweep()
+            self._recycle(now)
+        self._fill(now)
 
     def cancel(self, order: Cancel, now: float) -> None:
         """The broker wants one run to end: by flag now, by SIGTERM after its grace, then by SIGKILL."""
@@ -133,33 +180,82 @@ class Supervisor:
 
     def greet_again(self) -> None:
         """Has all workers say Hello anew: the broker forgot the host, and idle workers would not notice."""
-        for child in self._children.values():
+        for child in self._children():
             child.greet_again()
+
+    def quiet_for(self, now: float, connected: bool) -> float:
+        """For how long every worker has been there, welcomed by the broker, and without a job; 0 when not so."""
+        sign: tuple[int, ...] = ()
+        children = self._children()
+        if (
+            connected
+            and len(children) == len(self._places)
+            and not any(child.runs() for child in children)
+        ):
+            greeted = [child.memory.greeted for child in children]
+            if all(greeted):
+                sign = (self.totals().started, *self.workers(), *greeted)
+        if not sign or sign != self._quiet_sign:
+            self._quiet_since = now
+            self._quiet_sign = sign
+        return now - self._quiet_since
+
+    def reload(self, what: str) -> None:
+        """Replaces all workers when their jobs have ended: the program has changed."""
+        self._log.info("%s has changed: the workers start again", what)
+        self._reloading = True
+        self.hopeless = ""
+        for child in self._children():
+            child.recycled_for = "a change of the program"
+            child.drain(WorkerEnd.Recycled)
 
     def drain(self, now: float) -> None:
         """Asks all workers to end what runs, hand back the rest and leave, within the grace."""
         self._stop_by = now + self._settings.grace_s
-        for child in self._children.values():
+        for child in self._children():
             child.drain()
 
     def kill(self) -> None:
         """Ends all workers now."""
-        for child in self._children.values():
+        for child in self._children():
             child.kill(WorkerEnd.Stopped)
 
     def close(self) -> None:
         """Kills whatever is left and gives everything up."""
         self.kill()
-        for child in self._children.values():
-            child.bury(self._printer(child))
-            child.close()
-        self._children.clear()
-        self._slots.close()
+        for place in self._places:
+            if place.child is not None:
+                place.child.bury(self._printer(place.child))
+                place.child.close()
+                place.child = None
+        self._sweep()
 
-    # ---------------------------------------------------------------- details
+    # ---------------------------------------------------------------- starting
 
-    def _start(self, slot: int, now: float) -> None:
-        del self._start_at[slot]
+    def _children(self) -> list[Child]:
+        return [place.child for place in self._places if place.child is not None]
+
+    def _sweep(self) -> None:
+        children = self._children()
+        self._orphans.sweep([one.pid for one in children], [one.worker for one in children])
+
+    def _fill(self, now: float) -> None:
+        """Starts workers where they are due."""
+        if self._stop_by is not None:
+            return
+        if self._reloading:
+            if not self.empty:
+                return
+            # What the program needs now, its first worker will tell.
+            self._reloading, self._any_ready, self._kinds = False, False, 0
+            self._places = [_Place(Kind.ANY, index) for index in range(self._settings.workers)]
+        if self.hopeless:
+            return
+        for place in self._places:
+            if place.child is None and now >= place.start_at:
+                self._start(place, now)
+
+    def _start(self, place: _Place, now: float) -> None:
         self._last_worker += 1
         settings = self._settings
         boot = Boot(
@@ -168,70 +264,96 @@ class Supervisor:
             host=self._host.hex(),
             host_name=self._host_name,
             worker=self._last_worker,
-            slot=slot,
-            slots_fd=self._slots.fd,
+            kind=place.kind,
+            threads=settings.threads,
+            memory_fd=-1,
             agent_pid=os.getpid(),
             queues=settings.queues,
             credit=settings.credit,
+            max_jobs=settings.max_jobs,
+            term_grace_s=settings.term_grace_s,
             log_format=settings.log_format,
         )
+        environment = {**os.environ, **settings.environment(place.index)}
+        environment.update(self._orphans.mark(boot.worker))
         try:
-            child = Child(boot, self._slots, now)
+            place.child = Child(boot, environment, now)
         except OSError as problem:
-            delay = self._restarts[slot].delay(ready=False, lived_s=0.0, wanted=False)
+            delay = place.restarts.delay(ready=False, lived_s=0.0, wanted=False)
             self._log.error("cannot start a worker: %s; trying again in %.1f s", problem, delay)
-            self._start_at[slot] = now + delay
+            place.start_at = now + delay
             return
-        self._children[slot] = child
-        self._outside.watch(child.pidfd)
-        self._outside.watch(child.log_fd)
+        self._outside.watch(place.child.pidfd)
+        self._outside.watch(place.child.log_fd)
         self.changed = True
 
+    def _learn(self, child: Child) -> None:
+        """Sees how far a worker is; the first one that has loaded the program tells what kinds it needs."""
+        memory = child.memory
+        if not self._kinds and memory.kinds:
+            self._kinds = memory.kinds
+            first, *others = kinds_in(self._kinds)
+            for place in self._places:
+                place.kind = first
+            each = self._settings.workers
+            self._places += [_Place(kind, index) for kind in others for index in range(each)]
+        if not child.was_ready and memory.state is WorkerState.READY:
+            child.was_ready = self._any_ready = True
+            self._log.info("worker %d is ready (pid %d)", child.worker, child.pid)
+
+    # ---------------------------------------------------------------- watching
+
     def _watch(self, child: Child, now: float) -> None:
-        run = child.run()
-        if run is not None:
-            self._see_ready(child, run)
+        self._learn(child)
         stopping = self._stop_by is not None and now >= self._stop_by
-        if _is_running(run):
-            if now >= run.deadline_s and child.ending_of(run.token) != Command.TIMEOUT:
+        runs = child.runs()
+        for run in runs:
+            if now >= run.deadline_s and child.ordered(run) is not Order.TIMEOUT:
                 self._log.warning(
                     "worker %d: job %s has run for its %g s, ending it",
                     child.worker,
                     run.job.hex(),
                     run.timeout_ms / 1000,
                 )
-                self._order(child, run.token, WorkerEnd.TimedOut, Command.TIMEOUT, now)
-            elif stopping and child.ending is None:
-                self._order(child, run.token, WorkerEnd.Stopped, Command.STOP, now)
+                self._order(child, run, WorkerEnd.TimedOut, Order.TIMEOUT, now)
+            elif stopping and run.slot not in child.endings:
+                self._order(child, run, WorkerEnd.Stopped, Order.STOP, now)
             elif run.token in self._cancels:
                 term_at, _ = self._cancels.pop(run.token)
-                self._order(child, run.token, WorkerEnd.Cancelled, Command.CANCEL, term_at)
-        elif stopping and child.ending is None:
+                self._order(child, run, WorkerEnd.Cancelled, Order.CANCEL, term_at)
+        if stopping and not runs and not child.endings:
             child.kill(WorkerEnd.Stopped)
         child.enforce(now)
 
-    def _order(
-        self, child: Child, token: bytes, end: int, command: Command, term_at: float
-    ) -> None:
-        kill_at = term_at + self._settings.term_grace_s
-        child.order(Ending(token, end, command, term_at, kill_at))
+    def _order(self, child: Child, run: Run, end: int, order: Order, term_at: float) -> None:
+        child.order(Ending(run, end, order, term_at, term_at + self._settings.term_grace_s))
 
-    def _see_ready(self, child: Child, run: Run) -> None:
-        if not child.was_ready and run.state in (WorkerState.IDLE, WorkerState.RUNNING):
-            child.was_ready = self._any_ready = True
-            self._log.info("worker %d is ready (pid %d)", child.worker, child.pid)
+    def _recycle(self, now: float) -> None:
+        """Has workers that are too old or too large end what they run and leave."""
+        settings = self._settings
+        for place in self._places:
+            child = place.child
+            if child is None or child.recycled_for or self._stop_by is not None:
+                continue
+            age = now - child.started_at
+            if settings.max_age_s and age >= settings.max_age_s * place.oldest_s:
+                child.recycled_for = f"its age, {age:.0f} s"
+            elif settings.max_rss_bytes and (rss := child.rss_bytes()) > settings.max_rss_bytes:
+                child.recycled_for = f"its memory, {rss >> 20} MiB"
+            if child.recycled_for:
+                child.drain(WorkerEnd.Recycled)
 
-    def _bury(self, slot: int, child: Child, now: float) -> None:
+    # ---------------------------------------------------------------- burying
+
+    def _bury(self, place: _Place, child: Child, now: float) -> None:
         self._outside.unwatch(child.pidfd)
         if child.log_open:
             self._outside.unwatch(child.log_fd)
-        last = child.run()
-        if last is not None:
-            self._see_ready(child, last)
         death = child.bury(self._printer(child))
-        del self._children[slot]
+        self._learn(child)
+        place.child = None
         self.changed = True
-        end = _end_of(child, death)
+        end, charged = _judge(child, death)
         self._outside.report(
             encode_worker_down(
                 worker=child.worker,
@@ -239,17 +361,23 @@ class Supervisor:
                 pid=child.pid,
                 signal=death.signal,
                 exit_code=death.exit_code,
-                running=[_lease(child.worker, death.run)] if _is_running(death.run) else [],
+                running=[child.lease(run) for run in charged],
                 rss_bytes=death.rss_bytes,
                 log_tail=child.log_tail(),
             )
         )
+        self._started += child.memory.started
+        self._failed += child.memory.failed
+        self._crashes += end == WorkerEnd.Crashed
+        self._sweep()
+        if self._stop_by is None and not self._reloading:
+            self._replace(place, child, death, end, charged, now)
         child.close()
-        if self._stop_by is None:
-            self._replace(slot, child, death, end, now)
 
-    def _replace(self, slot: int, child: Child, death: Death, end: int, now: float) -> None:
-        story = child.problem or _story(death, end)
+    def _replace(
+        self, place: _Place, child: Child, death: Death, end: int, charged: list[Run], now: float
+    ) -> None:
+        story = child.problem or _story(child, death, end, charged)
         # The first workers tell whether the program can run at all.
         if not self._any_ready:
             if death.exit_code in (EXIT_SETUP, EXIT_REFUSED) and child.problem:
@@ -258,42 +386,42 @@ class Supervisor:
             if death.exit_code and death.state in (WorkerState.EMPTY, WorkerState.LOADING):
                 self.hopeless = f"{self._settings.target} cannot be imported"
                 return
-        level = logging.ERROR if end == WorkerEnd.Crashed else logging.INFO
-        self._log.log(level, "worker %d (pid %d) ended: %s", child.worker, child.pid, story)
-        delay = self._restarts[slot].delay(
+        level = logging.INFO if end in (WorkerEnd.Recycled, WorkerEnd.Stopped) else logging.WARNING
+        if place.kind is not Kind.FRESH or end != WorkerEnd.Recycled:
+            self._log.log(level, "worker %d (pid %d) ended: %s", child.worker, child.pid, story)
+        delay = place.restarts.delay(
             ready=child.was_ready and death.exit_code != EXIT_REFUSED,
             lived_s=now - child.started_at,
             wanted=end != WorkerEnd.Crashed,
         )
         if delay >= _SLOW_RESTART_S:
             self._log.warning("its place is filled again in %.1f s", delay)
-        self._start_at[slot] = now + delay
+        place.start_at = now + delay
 
     def _printer(self, child: Child) -> Callable[[str], None]:
         return lambda line: self._outside.print_line(child.worker, line)
 
 
-def _is_running(run: Run | None) -> TypeGuard[Run]:
-    return run is not None and run.state == WorkerState.RUNNING
-
-
-def _lease(worker: int, run: Run) -> Lease:
-    return Lease(run.token, run.job, worker, run.started_ms, run.attempt, False)
-
-
-def _end_of(child: Child, death: Death) -> int:
-    ending = child.ending
-    if ending is not None and ending.termed and _is_running(death.run):
-        return ending.end
+def _judge(child: Child, death: Death) -> tuple[int, list[Run]]:
+    """Why a worker ended, and which of its jobs that concerns; the others go back uncharged."""
+    ended = [one for one in child.endings.values() if one.termed and one.run in death.runs]
+    if ended:
+        # Several may have been due in the same moment; those that are left out are asked to end again.
+        end = ended[0].end
+        return end, [one.run for one in ended if one.end == end]
     if child.stopped_as is not None:
-        return child.stopped_as
-    if not (death.signal or death.exit_code or _is_running(death.run)):
+        return child.stopped_as, death.runs
+    if death.exit_code == EXIT_RECYCLED and not death.runs:
+        return WorkerEnd.Recycled, []
+    if not (death.signal or death.exit_code or death.runs):
         # Someone sent SIGTERM to it alone: it drained and left.
-        return WorkerEnd.Stopped
-    return WorkerEnd.Crashed
+        return WorkerEnd.Stopped, []
+    return WorkerEnd.Crashed, death.runs
 
 
-def _story(death: Death, end: int) -> str:
+def _story(child: Child, death: Death, end: int, charged: list[Run]) -> str:
+    if end == WorkerEnd.Recycled:
+        return f"recycled for {child.recycled_for or 'its number of jobs'}"
     if death.signal:
         how = f"signal {death.signal} ({signal.strsignal(death.signal)})"
     else:
@@ -302,6 +430,9 @@ def _story(death: Death, end: int) -> str:
         how = f"its job's time was up, {how}"
     elif end == WorkerEnd.Cancelled:
         how = f"its job was cancelled, {how}"
-    if _is_running(death.run):
-        how += f", while running job {death.run.job.hex()}"
+    else:
+        how += f", {death.rss_bytes >> 20} MiB at most"
+    if charged:
+        how += ", while running job " + ", ".join(run.job.hex() for run in charged[:3])
+        how += f" and {len(charged) - 3} more" if len(charged) > 3 else ""
     return how

@@ -24,6 +24,7 @@ import jobwire.wire.Heartbeat as _Heartbeat
 import jobwire.wire.Hello as _Hello
 import jobwire.wire.JobError as _JobError
 import jobwire.wire.Message as _Message
+import jobwire.wire.Progress as _Progress
 import jobwire.wire.Ready as _Ready
 import jobwire.wire.Refused as _Refused
 import jobwire.wire.Results as _Results
@@ -73,6 +74,7 @@ __all__ = [
     "encode_hand_back",
     "encode_heartbeat",
     "encode_hello",
+    "encode_progress",
     "encode_ready",
     "encode_worker_down",
 ]
@@ -418,6 +420,22 @@ def encode_heartbeat(workers: Sequence[int], running: Sequence[Lease], sequence:
     _Heartbeat.AddRunning(builder, running_at)
     _Heartbeat.AddSequence(builder, sequence)
     return finish(builder, Body.Heartbeat, _Heartbeat.End(builder))
+
+
+def encode_progress(news: Sequence[tuple[bytes, float, bytes]]) -> list[bytes]:
+    """A whole message: token, value and message of each job; finite values, UTF-8 of at most 1 KiB."""
+    heads, messages, offset = [], [], 0
+    for token, value, message in news:
+        heads.append(_heads.PROGRESS_HEAD.pack(token, value, offset, len(message)))
+        messages.append(message)
+        offset += len(message)
+    builder = flatbuffers.Builder(256)
+    heads_at = struct_vector(builder, heads, _heads.PROGRESS_HEAD.size, 4)
+    _Progress.Start(builder)
+    _Progress.AddHeads(builder, heads_at)
+    envelope = finish(builder, Body.Progress, _Progress.End(builder))
+    blob = b"".join(messages)
+    return [envelope, blob] if blob else [envelope]
 
 
 def encode_hand_back(tokens: Sequence[bytes]) -> bytes:

@@ -71,12 +71,14 @@ class WorkerSession(Session):
         self.offer = offer
         self.worker = worker
         self.batches: deque[Batch] = deque()
-        self.running: DispatchHead | None = None
-        self.running_since_ms = 0
+        # Token to the job and when it began, in Unix milliseconds.
+        self.running: dict[bytes, tuple[DispatchHead, int]] = {}
         self.taking = True
         self._encoder = ResultsEncoder()
         self._sequence = 0
         self._revoked: set[bytes] = set()
+        # How many times a broker has welcomed this worker.
+        self.welcomes = 0
         # Finished, and in no message yet.
         self._heads: list[bytes] = []
         self._attempts: list[int] = []
@@ -180,6 +182,7 @@ class WorkerSession(Session):
     # ---------------------------------------------------------------- Session
 
     def _opened(self, restarted: bool, now: float) -> None:
+        self.welcomes += 1
         held = self._held()
         if len(held) > HELD_LEASES:
             self._log.warning("%d leases held, %d can be named", len(held), HELD_LEASES)
@@ -243,8 +246,7 @@ class WorkerSession(Session):
     def _revoke(self, revoke: Revoke) -> None:
         tokens = set(revoke.tokens)
         self._take_unstarted(tokens)
-        if self.running is not None and self.running[0] in tokens:
-            self._revoked.add(self.running[0])
+        self._revoked |= tokens & self.running.keys()
         # Results that were sent are answered by a refusal; those that were not are sent and refused alike.
         self._log.info("the broker revoked %d lease(s)", len(tokens))
 
@@ -260,9 +262,7 @@ class WorkerSession(Session):
 
     def _held(self) -> list[Lease]:
         """Every lease here: running, then unstarted, then finished."""
-        held = []
-        if self.running is not None:
-            held.append(self._lease(self.running, self.running_since_ms))
+        held = [self._lease(head, since) for head, since in self.running.values()]
         for batch in self.batches:
             held.extend(
                 self._lease(head, 0) for head in batch.heads[batch.next :] if head is not None

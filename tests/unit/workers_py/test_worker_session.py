@@ -21,6 +21,7 @@ from jobwire._wire import (
     Goodbye,
     Heartbeat,
     Limits,
+    OfferedType,
     Outcome,
     Recall,
     Refused,
@@ -43,7 +44,7 @@ def inbox(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def worker() -> WorkerSession:
-    return WorkerSession(HELLO, Offer(("q",), (("t", ""),), 1, 8), 5, LOG)
+    return WorkerSession(HELLO, Offer(("q",), (OfferedType("t"),), 1, 8), 5, LOG)
 
 
 def opened(session: Any, welcome: Welcome = WELCOME) -> Any:

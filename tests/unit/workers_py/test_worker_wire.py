@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jobwire import _heads, _wire
+from jobwire import RetryPolicy, _heads, _wire
 from jobwire._errors import ProtocolError
 from jobwire._heads import RESULT_HEAD, Lease
 from jobwire.wire import Message, Results
@@ -184,7 +184,7 @@ def test_ready_says_what_the_golden_one_says_but_for_contracts(tmp_path: Path) -
     other = Lease(bytes(range(80, 96)), bytes(range(96, 112)), 3, 1700000000123, 2, False)
     encoded = _wire.encode_ready(
         ["images", "mail"],
-        [("thumbnail", "2"), ("send", "")],
+        [_wire.OfferedType("thumbnail", "2"), _wire.OfferedType("send")],
         2,
         64,
         [LEASE._replace(finished=True), other],
@@ -192,6 +192,21 @@ def test_ready_says_what_the_golden_one_says_but_for_contracts(tmp_path: Path) -
     expected = as_json(golden("ready")[0], tmp_path)
     expected["body"]["types"][0]["contract"] = 0
     assert as_json(encoded, tmp_path) == expected
+
+
+def test_ready_carries_what_holds_for_jobs_of_a_type(tmp_path: Path) -> None:
+    policy = RetryPolicy.fixed("2s", attempts=7, never_on=["app.Gone"])
+    offered = [_wire.OfferedType("mail", "3", policy, 1500), _wire.OfferedType("plain")]
+    first, second = as_json(_wire.encode_ready(["q"], offered, 1, 8, []), tmp_path)["body"]["types"]
+    assert (first["timeout_ms"], first["retry"]["attempts"], first["retry"]["backoff"]) == (
+        1500,
+        7,
+        "Fixed",
+    )
+    assert (first["retry"]["base_ms"], first["retry"]["fatal"]) == (2000, ["app.Gone"])
+    assert first["retry"]["no_jitter"]
+    assert second["timeout_ms"] == 0
+    assert "retry" not in second
 
 
 def test_golden_welcome_is_read() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from struct import Struct, error
-from typing import Any
+from typing import Any, NamedTuple
 
 import flatbuffers
 
@@ -28,12 +28,14 @@ import jobwire.wire.Progress as _Progress
 import jobwire.wire.Ready as _Ready
 import jobwire.wire.Refused as _Refused
 import jobwire.wire.Results as _Results
+import jobwire.wire.RetryPolicy as _RetryPolicy
 import jobwire.wire.TypeOffer as _TypeOffer
 import jobwire.wire.Welcome as _Welcome
 import jobwire.wire.WorkerDown as _WorkerDown
 from jobwire import _heads
 from jobwire._errors import ProtocolError
 from jobwire._heads import DISPATCH_HEAD, DispatchHead, Lease
+from jobwire._retry_policy import RetryPolicy
 from jobwire.wire.Body import Body
 from jobwire.wire.Code import Code
 from jobwire.wire.Durability import Durability
@@ -56,6 +58,7 @@ __all__ = [
     "Limits",
     "LinkedError",
     "Message",
+    "OfferedType",
     "Other",
     "Outcome",
     "Recall",
@@ -76,6 +79,7 @@ __all__ = [
     "encode_hello",
     "encode_progress",
     "encode_ready",
+    "encode_retry",
     "encode_worker_down",
 ]
 
@@ -381,24 +385,37 @@ def encode_hello(
     return finish(builder, Body.Hello, _Hello.End(builder))
 
 
+class OfferedType(NamedTuple):
+    """One job type that a worker serves, with what holds for jobs that say nothing themselves."""
+
+    name: str
+    version: str = ""
+    retry: RetryPolicy | None = None
+    timeout_ms: int = 0
+
+
 def encode_ready(
     queues: Sequence[str],
-    types: Sequence[tuple[str, str]],
+    types: Sequence[OfferedType],
     slots: int,
     credit: int,
     held: Sequence[Lease],
 ) -> bytes:
-    """types: name and version of each, in the order to which Dispatch refers."""
+    """types: in the order to which Dispatch refers."""
     builder = flatbuffers.Builder(1024)
     held_at = _leases(builder, held)
     offers = []
-    for name, version in types:
+    for name, version, retry, timeout_ms in types:
         name_at = builder.CreateString(name)
         version_at = builder.CreateString(version) if version else 0
+        retry_at = encode_retry(builder, retry) if retry is not None else 0
         _TypeOffer.Start(builder)
         _TypeOffer.AddName(builder, name_at)
         if version_at:
             _TypeOffer.AddVersion(builder, version_at)
+        if retry_at:
+            _TypeOffer.AddRetry(builder, retry_at)
+        _TypeOffer.AddTimeoutMs(builder, timeout_ms)
         offers.append(_TypeOffer.End(builder))
     types_at = offset_vector(builder, offers)
     queues_at = offset_vector(builder, [builder.CreateString(queue) for queue in queues])
@@ -515,6 +532,31 @@ def struct_vector(builder: Any, packed: Sequence[bytes], size: int, alignment: i
 
 def _leases(builder: Any, leases: Sequence[Lease]) -> int:
     return struct_vector(builder, [lease.pack() for lease in leases], _heads.LEASE_HEAD.size, 8)
+
+
+def encode_retry(builder: Any, policy: RetryPolicy) -> int:
+    """A RetryPolicy table, for a Submit or a Ready."""
+    fatal_at = 0
+    if policy.fatal:
+        fatal_at = offset_vector(builder, [builder.CreateString(name) for name in policy.fatal])
+    listed_at = 0
+    if policy.listed_ms:
+        packed = [Struct("<I").pack(rest) for rest in policy.listed_ms]
+        listed_at = struct_vector(builder, packed, 4, 4)
+    _RetryPolicy.Start(builder)
+    _RetryPolicy.AddAttempts(builder, policy.attempts or 0)
+    _RetryPolicy.AddTimeouts(builder, policy.timeouts or 0)
+    _RetryPolicy.AddCrashes(builder, policy.crashes or 0)
+    _RetryPolicy.AddBackoff(builder, policy.backoff)
+    _RetryPolicy.AddBaseMs(builder, policy.base_ms)
+    _RetryPolicy.AddCapMs(builder, policy.cap_ms)
+    _RetryPolicy.AddFactor(builder, policy.factor)
+    if listed_at:
+        _RetryPolicy.AddListedMs(builder, listed_at)
+    _RetryPolicy.AddNoJitter(builder, not policy.jitter)
+    if fatal_at:
+        _RetryPolicy.AddFatal(builder, fatal_at)
+    return int(_RetryPolicy.End(builder))
 
 
 # ------------------------------------------------------------------ errors

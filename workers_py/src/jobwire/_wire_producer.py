@@ -17,12 +17,10 @@ import jobwire.wire.JobError as _JobError
 import jobwire.wire.JobSpec as _JobSpec
 import jobwire.wire.Receipts as _Receipts
 import jobwire.wire.ResultRequest as _ResultRequest
-import jobwire.wire.RetryPolicy as _RetryPolicy
 import jobwire.wire.Submit as _Submit
 from jobwire import _wire
 from jobwire._errors import ProtocolError
 from jobwire._heads import CANCEL_HEAD, RECEIPT_HEAD, RESULT_VIEW
-from jobwire._retry_policy import RetryPolicy
 from jobwire._spec import JobSpec
 from jobwire._wire import Frame, JobError, LinkedError, Message
 from jobwire.wire.Body import Body
@@ -177,7 +175,7 @@ def _job_spec(builder: Any, spec: JobSpec, offset: int) -> int:
     queue_at = builder.CreateSharedString(spec.queue)
     type_at = builder.CreateSharedString(spec.type)
     key_at = builder.CreateString(spec.dedup_key) if spec.dedup_key else 0
-    retry_at = encode_retry(builder, spec.retry) if spec.retry is not None else 0
+    retry_at = _wire.encode_retry(builder, spec.retry) if spec.retry is not None else 0
     headers_at = _headers(builder, spec) if spec.headers else 0
     _JobSpec.Start(builder)
     # Structs lie inside their table.
@@ -203,33 +201,6 @@ def _job_spec(builder: Any, spec: JobSpec, offset: int) -> int:
     _JobSpec.AddWatch(builder, spec.watch)
     _JobSpec.AddKeepPayload(builder, spec.keep_payload)
     return int(_JobSpec.End(builder))
-
-
-def encode_retry(builder: Any, policy: RetryPolicy) -> int:
-    """A RetryPolicy table, for a Submit or a Ready."""
-    fatal_at = 0
-    if policy.fatal:
-        fatal_at = _wire.offset_vector(
-            builder, [builder.CreateString(name) for name in policy.fatal]
-        )
-    listed_at = 0
-    if policy.listed_ms:
-        packed = [Struct("<I").pack(rest) for rest in policy.listed_ms]
-        listed_at = _wire.struct_vector(builder, packed, 4, 4)
-    _RetryPolicy.Start(builder)
-    _RetryPolicy.AddAttempts(builder, policy.attempts or 0)
-    _RetryPolicy.AddTimeouts(builder, policy.timeouts or 0)
-    _RetryPolicy.AddCrashes(builder, policy.crashes or 0)
-    _RetryPolicy.AddBackoff(builder, policy.backoff)
-    _RetryPolicy.AddBaseMs(builder, policy.base_ms)
-    _RetryPolicy.AddCapMs(builder, policy.cap_ms)
-    _RetryPolicy.AddFactor(builder, policy.factor)
-    if listed_at:
-        _RetryPolicy.AddListedMs(builder, listed_at)
-    _RetryPolicy.AddNoJitter(builder, not policy.jitter)
-    if fatal_at:
-        _RetryPolicy.AddFatal(builder, fatal_at)
-    return int(_RetryPolicy.End(builder))
 
 
 def _headers(builder: Any, spec: JobSpec) -> int:

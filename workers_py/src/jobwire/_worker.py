@@ -42,7 +42,7 @@ from jobwire._threads import Threads
 from jobwire._transport import Connection
 from jobwire._version import __version__
 from jobwire._wake import Wake
-from jobwire._wire import Role, encode_hello
+from jobwire._wire import OfferedType, Role, encode_hello
 from jobwire._worker_session import Offer, WorkerSession
 
 _PR_SET_PDEATHSIG = 1
@@ -128,7 +128,10 @@ class _Server:
         credit = 1 if kind is Kind.FRESH else max(boot.credit, count)
         offer = Offer(
             boot.queues or app.queues,
-            tuple((one.name, one.version) for one in bound),
+            tuple(
+                OfferedType(one.name, one.version, one.options.retry, one.options.timeout_ms)
+                for one in bound
+            ),
             slots=count,
             credit=credit,
         )

@@ -15,6 +15,7 @@ from jobwire._wire import (
     Code,
     Dispatch,
     Message,
+    OfferedType,
     Recall,
     Refused,
     ResultsEncoder,
@@ -36,7 +37,7 @@ class Offer:
     """What a worker tells in Ready. The position in `types` is the type of a DispatchHead."""
 
     queues: tuple[str, ...]
-    types: tuple[tuple[str, str], ...]
+    types: tuple[OfferedType, ...]
     slots: int
     credit: int
 

@@ -29,10 +29,12 @@ if(JOBWIRE_BUILD_BENCH)
                         RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 endif()
 
-# Endless by nature, so not in any ring: cmake --preset asan -DCMAKE_CXX_COMPILER=clang++ -DJOBWIRE_FUZZ=ON
+# Endless by nature, so in no ring: ops/dev/fuzz.
 option(JOBWIRE_FUZZ "Build the libFuzzer targets (clang)" OFF)
 if(JOBWIRE_FUZZ)
   add_executable(jobwire_decoder_fuzz fuzz/decoder_fuzz.cc)
   target_link_libraries(jobwire_decoder_fuzz PRIVATE jobwire_wire jobwire_flags)
   target_link_options(jobwire_decoder_fuzz PRIVATE -fsanitize=fuzzer)
+  add_executable(jobwire_fuzz_corpus fuzz/golden_corpus.cc)
+  target_link_libraries(jobwire_fuzz_corpus PRIVATE jobwire_golden jobwire_flags)
 endif()

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// libFuzzer target, built by clang with -DJOBWIRE_FUZZ=ON; start it with schemas/golden as its
-// corpus. The first byte chooses the session's role and where the rest is split into envelope and
-// blob.
+// libFuzzer target, run by ops/dev/fuzz. The first byte chooses the session's role, the next two
+// where the rest is split into envelope and blob.
 #include <cstring>
+#include <iterator>
 #include <memory>
 
 #include "../unit/broker/wire/walk_decoded.h"
@@ -12,8 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static wire::Decoder decoder{wire::ProtocolLimits{}};
   if (size < 3) return 0;
   constexpr core::Role kRoles[] = {core::Role::kNone, core::Role::kProducer, core::Role::kWorker,
-                                   core::Role::kAgent};
-  const core::Role role = kRoles[data[0] % 4];
+                                   core::Role::kAgent, core::Role::kOperator};
+  const core::Role role = kRoles[data[0] % std::size(kRoles)];
   const std::size_t asked = data[1] + 256U * data[2];
   data += 3, size -= 3;
   const std::size_t split = asked < size ? asked : size;

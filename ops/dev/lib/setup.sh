@@ -196,7 +196,7 @@ need_peers() {
 
 # --------------------------------------------------------------------------------------- build
 
-known_presets=(dev release asan tsan)
+known_presets=(dev release asan tsan fuzz)
 
 # need_build PRESET [TARGET...]: configured and compiled in build/PRESET; everything, or what a verb asks for.
 need_build() {

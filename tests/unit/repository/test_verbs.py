@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-VERBS = ["bench", "build", "check", "demo", "fmt", "lock", "test"]
+VERBS = ["bench", "build", "chaos", "check", "demo", "fmt", "fuzz", "lock", "test"]
 
 
 def run(tree, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -162,7 +162,7 @@ class Rig:
 
     # ------------------------------------------------------------------ starting
 
-    def start_redis(self, *, aof: str = "always") -> None:
+    def start_redis(self, *, aof: str = "always", options: Iterable[str] = ()) -> None:
         """A Redis of our own beside the broker, on a Unix socket; the broker then uses it instead of its embedded one."""
         path = self.folder / "redis.sock"
         path.unlink(missing_ok=True)
@@ -172,7 +172,7 @@ class Rig:
             "redis",
             ["redis-server", "--port", "0", "--unixsocket", path, "--dir", self.folder / "redis", "--save", "",
              "--appendonly", "no" if aof == "no" else "yes", "--appendfsync", "no" if aof == "no" else aof,
-             "--maxmemory-policy", "noeviction"],
+             "--maxmemory-policy", "noeviction", *options],
             self.folder,
         )  # fmt: skip
         until("redis to listen", path.exists)

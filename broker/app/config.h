@@ -26,7 +26,8 @@ struct Config {
   std::string data_dir;  // filled from the environment when it is not set
   std::string redis;     // empty: the embedded one
   Aof aof = Aof::kAlways;
-  std::uint64_t redis_memory = 0;  // of the embedded one; 0: no limit
+  std::uint64_t redis_memory = 0;   // of the embedded one; 0: no limit
+  std::uint64_t redis_reserve = 0;  // 0: as the store says
   std::string shard = "0";
 
   log::Format log_format = log::Format::kText;

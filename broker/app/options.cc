@@ -199,6 +199,7 @@ std::vector<Option> make_options() {
   add(redis());
   add(choice("aof", kStore, "WHEN", "When the private Redis makes its log durable: always, everysec, no", kAofs, [](auto& c) -> auto& { return c.aof; }));
   add(bytes("redis-memory", kStore, "Most memory of the private Redis, 0 for no limit; beyond it jobs are refused", 0, kMost, [](auto& c) -> auto& { return c.redis_memory; }));
+  add(bytes("redis-reserve", kStore, "Free memory of a Redis with a limit that is kept for results and removals; 0 is a twentieth, at least 64MiB, at most half", 0, kMost, [](auto& c) -> auto& { return c.redis_reserve; }));
   add(shard());
 
   add(choice("log-format", kProcess, "FORMAT", "text or json, one line each, on stderr", kFormats, [](auto& c) -> auto& { return c.log_format; }));

@@ -123,6 +123,7 @@ Exit serve(const Config& config, StopSignals& signals) {
   redis::RedisOptions redis_options;
   redis_options.shard = config.shard;
   redis_options.owner = owner_name();
+  redis_options.reserve_bytes = config.redis_reserve;
   redis_options.log = [&log](std::string_view line) { log.write(Level::kWarning, "redis", line); };
   std::unique_ptr<redis::EmbeddedRedis> embedded;
   if (config.redis.empty()) {

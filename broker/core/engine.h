@@ -198,6 +198,7 @@ class Engine {
   void on(const BatchRejected& event, Now now, Effects& out);
   void on(const StoreWentAway& event, Now now, Effects& out);
   void on(const StoreCameBack& event, Now now, Effects& out);
+  void on(const StoreRoomChanged& event, Now now, Effects& out);
   void on(const ShutdownBegun& event, Now now, Effects& out);
   void mark_dirty(JobIx ix);
   void write_of(JobIx ix, JobWrite& write);
@@ -212,6 +213,8 @@ class Engine {
   /// Forgets a job that was never stored, and refuses it to whoever asked for it. Requires: it is
   /// not in dirty_.
   void turn_away(JobIx ix, Code code, Effects& out);
+  /// Turns away what was taken in and is in no batch yet.
+  void turn_away_unstaged(Code code, Effects& out);
   void forget(JobIx ix);
   void receipt(SessionId session, const Job& job, bool duplicate, Effects& out) const;
   void note_stored(Job& job, Effects& out);
@@ -267,6 +270,7 @@ class Engine {
   std::uint64_t resident_bytes_ = 0;
   std::uint64_t stale_results_ = 0;
   bool store_away_ = false;
+  bool store_scarce_ = false;
   Steady store_full_until_{};
   bool shutting_down_ = false;
 

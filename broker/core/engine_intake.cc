@@ -110,7 +110,7 @@ void Engine::submit(SessionId id, Session& session, const Submission& job, Now n
     refuse(id, job, Code::kShuttingDown, "", "the broker is stopping", kRetryLater, out);
     return;
   }
-  if (now.steady < store_full_until_) {
+  if (store_scarce_ || now.steady < store_full_until_) {
     refuse(id, job, Code::kStoreFull, "", "the store has no room", kRetryLater, out);
     return;
   }

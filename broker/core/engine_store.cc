@@ -381,6 +381,15 @@ void Engine::turn_away(JobIx ix, Code code, Effects& out) {
   forget(ix);
 }
 
+void Engine::turn_away_unstaged(Code code, Effects& out) {
+  const auto first_new = std::stable_partition(dirty_.begin(), dirty_.end(), [&](JobIx ix) {
+    return jobs_[ix].stored != State::kNone || jobs_[ix].staged;
+  });
+  const std::vector<JobIx> fresh(first_new, dirty_.end());
+  dirty_.erase(first_new, dirty_.end());
+  for (const JobIx ix : fresh) turn_away(ix, code, out);
+}
+
 void Engine::on(const BatchRejected& event, Now now, Effects& out) {
   assert(batch_under_way_ && event.sequence == batch_.sequence);
   batch_under_way_ = false;
@@ -389,12 +398,7 @@ void Engine::on(const BatchRejected& event, Now now, Effects& out) {
     // Whatever makes room must not be turned down together with new jobs: none come into a batch
     // for a while.
     store_full_until_ = now.steady + kFullFor;
-    const auto first_new = std::stable_partition(dirty_.begin(), dirty_.end(), [&](JobIx ix) {
-      return jobs_[ix].stored != State::kNone || jobs_[ix].staged;
-    });
-    const std::vector<JobIx> fresh(first_new, dirty_.end());
-    dirty_.erase(first_new, dirty_.end());
-    for (const JobIx ix : fresh) turn_away(ix, event.code, out);
+    turn_away_unstaged(event.code, out);
   }
   for (std::size_t i = 0; i < staged_.size(); ++i) {
     const Staged& write = staged_[i];
@@ -437,6 +441,12 @@ void Engine::on(const BatchRejected& event, Now now, Effects& out) {
 void Engine::on(const StoreWentAway&, Now, Effects&) { store_away_ = true; }
 
 void Engine::on(const StoreCameBack&, Now, Effects&) { store_away_ = false; }
+
+void Engine::on(const StoreRoomChanged& event, Now, Effects& out) {
+  store_scarce_ = event.scarce;
+  // What waits to be stored may be more than the reserve.
+  if (event.scarce) turn_away_unstaged(Code::kStoreFull, out);
+}
 
 void Engine::on(const ShutdownBegun&, Now, Effects&) { shutting_down_ = true; }
 

@@ -163,6 +163,10 @@ struct BatchRejected {
 };
 struct StoreWentAway {};
 struct StoreCameBack {};
+/// Scarce: the store has room for what ends jobs, and none for new ones.
+struct StoreRoomChanged {
+  bool scarce = false;
+};
 
 struct PayloadLoaded {
   JobId id;
@@ -181,6 +185,6 @@ struct ShutdownBegun {};
 using Event =
     std::variant<SessionOpened, SessionClosed, Submitted, ResultsAsked, CancelAsked, WorkerReady,
                  ResultsReported, HandedBack, HostBeat, WorkerDown, BatchCommitted, BatchRejected,
-                 StoreWentAway, StoreCameBack, PayloadsLoaded, ShutdownBegun>;
+                 StoreWentAway, StoreCameBack, StoreRoomChanged, PayloadsLoaded, ShutdownBegun>;
 
 }  // namespace jobwire::core

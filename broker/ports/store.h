@@ -84,7 +84,8 @@ struct RecoveredDedup {
 struct Committed {
   std::uint64_t sequence = 0;
 };
-/// The batch had no effect and will have none: the store is full or would not take it.
+/// The batch had no effect and will have none: the store would not take it. Because it is full
+/// (kStoreFull) it refuses only batches with new jobs; all else it takes even then.
 struct BatchRefused {
   std::uint64_t sequence = 0;
   core::Code code = core::Code::kNone;
@@ -112,9 +113,15 @@ struct ReadDone {
   std::uint64_t tag = 0;
   std::deque<StoredJob> jobs;  // one per asked id, in their order
 };
+/// How much the store can still take; said when it changes, and ample until it is said. Scarce:
+/// less is left than the reserve that results, acknowledgements and removals need.
+struct StoreRoom {
+  bool scarce = false;
+  std::string message;
+};
 
-using StoreEvent =
-    std::variant<Committed, BatchRefused, StoreAway, StoreBack, Fenced, StoreDiverged, ReadDone>;
+using StoreEvent = std::variant<Committed, BatchRefused, StoreAway, StoreBack, Fenced,
+                                StoreDiverged, ReadDone, StoreRoom>;
 
 /// Where jobs are kept. The broker's one thread calls it; open() and recover_…() may block for
 /// bounded times, the rest never blocks. Contract suite: tests/contract/broker/store_contract.h,

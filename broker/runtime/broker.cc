@@ -257,6 +257,13 @@ void Broker::take_store_events(core::Now now) {
               for (auto& [tag, read] : reads_) waiting_reads_.push_back(std::move(read));
               reads_.clear();
             },
+            [&](const ports::StoreRoom& room) {
+              log_.write(ports::Level::kWarning, "store-room",
+                         (room.scarce ? "no new jobs are taken, the store runs short of memory: "
+                                      : "new jobs are taken again, the store has memory: ") +
+                             room.message);
+              engine_->apply(core::StoreRoomChanged{room.scarce}, now, effects_);
+            },
             [&](const ports::Fenced& fenced) { finish(End::kFenced, fenced.message); },
             [&](const ports::StoreDiverged& diverged) { finish(End::kDiverged, diverged.message); },
             [&](ports::ReadDone& done) { take_read(std::move(done), now); },

@@ -33,6 +33,8 @@ const char* name_of(Met met) {
       return "store slow";
     case Met::kStoreRefused:
       return "store refused";
+    case Met::kStoreScarce:
+      return "store scarce";
     case Met::kStoreAwayAtStart:
       return "store away at start";
     case Met::kStoreWentBack:

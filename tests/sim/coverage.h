@@ -23,6 +23,7 @@ enum class Met : std::uint8_t {
   kStoreAwayAfterEffect,
   kStoreSlow,
   kStoreRefused,
+  kStoreScarce,
   kStoreAwayAtStart,
   kStoreWentBack,
   kBatchRepaired,

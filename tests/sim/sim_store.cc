@@ -249,6 +249,12 @@ void SimStore::settle_committed() {
 }
 
 void SimStore::poll(core::Steady now, std::vector<ports::StoreEvent>& events) {
+  const bool scarce = weather_.full_is_told && weather_.full_until > now;
+  if (scarce != line_->told_scarce && !line_->away) {
+    line_->told_scarce = scarce;
+    if (scarce) coverage_.met(Met::kStoreScarce);
+    events.push_back(ports::StoreRoom{scarce, "as it is"});
+  }
   for (std::size_t i = 0; i < line_->replies.size();) {
     if (line_->replies[i].at > now) {
       ++i;
@@ -271,6 +277,7 @@ void SimStore::poll(core::Steady now, std::vector<ports::StoreEvent>& events) {
 
 std::optional<core::Steady> SimStore::deadline() const {
   std::optional<core::Steady> next;
+  if (line_->told_scarce && !line_->away) next = weather_.full_until;
   for (const Reply& reply : line_->replies) next = next ? std::min(*next, reply.at) : reply.at;
   return next;
 }

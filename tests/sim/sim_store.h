@@ -60,6 +60,7 @@ struct StoreWeather {
   bool down = false;
   core::Steady slow_until{};
   core::Steady full_until{};
+  bool full_is_told = false;
   double refuse = 0;  // share of batches refused while it is full
 };
 
@@ -109,6 +110,7 @@ class SimStore : public ports::Store {
     bool dead = false;  // the broker is gone
     bool away = false;
     bool lost = false;
+    bool told_scarce = false;
     std::uint64_t connection = 1;
     std::uint64_t epoch = 0;
     std::uint64_t committed = 0;  // sequence of the last batch known to have taken effect

@@ -73,6 +73,7 @@ void World::fault() {
     case 5:
       weather_.full_until = agenda_.steady() + Millis(dice_.between(50, 1'500));
       weather_.refuse = dice_.chance(0.5) ? 1.0 : 0.5;
+      weather_.full_is_told = dice_.chance(0.5);
       break;
     case 6:
       if (broker_ && !zombie_ && !broker_->asked_to_stop && !take_over_asked_ &&

@@ -35,10 +35,6 @@ void MemoryStore::go_away(Away when) {
   }
 }
 
-void MemoryStore::refuse_next(core::Code code, std::string message) {
-  refusal_ = ports::BatchRefused{0, code, std::move(message)};
-}
-
 void MemoryStore::lose(std::size_t batches) {
   away_now_ = true;
   shelf_->go_back(batches);
@@ -142,6 +138,11 @@ void MemoryStore::poll(core::Steady now, std::vector<ports::StoreEvent>& events)
     events.push_back(ports::StoreAway{"the store was told to be away"});
   }
   if (phase_ == Phase::kAway && std::exchange(comes_back_, false)) judge(events);
+  if (const bool scarce = shelf_->room() != Shelf::Room::kAmple;
+      phase_ == Phase::kUp && scarce != told_scarce_) {
+    told_scarce_ = scarce;
+    events.push_back(ports::StoreRoom{scarce, "as told"});
+  }
   if (phase_ == Phase::kUp && batch_ && batch_due_ <= now) settle(events);
   while (phase_ == Phase::kUp && !questions_.empty() && questions_.front().due <= now) {
     const ports::ReadRequest& request = questions_.front().request;
@@ -165,10 +166,12 @@ void MemoryStore::settle(std::vector<ports::StoreEvent>& events) {
     events.push_back(ports::StoreAway{"the store was told to be away"});
     return;
   }
-  if (refusal_) {
-    refusal_->sequence = batch.sequence;
-    events.push_back(std::move(*refusal_));
-    refusal_.reset();
+  const bool adds_jobs =
+      std::any_of(batch.jobs.begin(), batch.jobs.end(),
+                  [](const core::JobWrite& write) { return write.stored == core::State::kNone; });
+  if (adds_jobs && shelf_->room() == Shelf::Room::kFull) {
+    events.push_back(
+        ports::BatchRefused{batch.sequence, core::Code::kStoreFull, "the shelf is full"});
   } else {
     shelf_->apply(batch);
     committed_ = batch.sequence;

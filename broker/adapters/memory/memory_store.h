@@ -29,8 +29,6 @@ class MemoryStore final : public ports::Store {
   };
   void go_away(Away when);
   void come_back() { comes_back_ = true; }
-  /// The next batch is refused and has no effect.
-  void refuse_next(core::Code code, std::string message);
   /// Goes away, and the last `batches` committed batches are lost with it. Those within the repair
   /// reach are written again on the way back; else the store has diverged.
   void lose(std::size_t batches);
@@ -85,7 +83,7 @@ class MemoryStore final : public ports::Store {
   bool away_now_ = false;
   bool comes_back_ = false;
   std::optional<Away> away_next_;
-  std::optional<ports::BatchRefused> refusal_;
+  bool told_scarce_ = false;
 };
 
 }  // namespace jobwire::memory

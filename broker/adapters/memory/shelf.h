@@ -52,6 +52,14 @@ class Shelf {
     core::Wall ends{};
   };
 
+  enum class Room : std::uint8_t {
+    kAmple,
+    kScarce,  // less than the reserve is left
+    kFull,    // new jobs are refused
+  };
+  Room room() const { return room_; }
+  void set_room(Room room) { room_ = room; }
+
   std::uint64_t epoch() const { return epoch_; }
   /// A new owner. What was lost before it is lost for good.
   std::uint64_t raise_epoch() {
@@ -91,6 +99,7 @@ class Shelf {
   void write(const core::JobWrite& write);
   void count(const core::QueueDelta& delta);
 
+  Room room_ = Room::kAmple;
   std::uint64_t epoch_ = 0;
   std::uint64_t sequence_ = 0;
   core::Wall now_{};

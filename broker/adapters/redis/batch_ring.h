@@ -33,6 +33,8 @@ class BatchRing {
   std::size_t after(std::uint64_t sequence) const;
   std::size_t size() const { return entries_.size(); }
   const Transaction& at(std::size_t position) const { return entries_[position].transaction; }
+  /// The sequence that the store had before it.
+  std::uint64_t before(std::size_t position) const { return entries_[position].before; }
 
   /// A string whose memory is no longer needed; empty when there is none.
   std::string spare();

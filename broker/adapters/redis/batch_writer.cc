@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "adapters/redis/batch_writer.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace jobwire::redis {
@@ -68,6 +69,9 @@ Transaction BatchWriter::write(const core::Batch& batch, std::string&& storage) 
   moves_.clear();
   Transaction transaction = end_transaction(keys_, out_);
   transaction.sequence = batch.sequence;
+  transaction.adds_jobs =
+      std::any_of(batch.jobs.begin(), batch.jobs.end(),
+                  [](const core::JobWrite& write) { return write.stored == core::State::kNone; });
   return transaction;
 }
 

@@ -18,6 +18,7 @@ struct Transaction {
   std::uint64_t sequence = 0;
   std::string bytes;
   std::size_t commands = 0;  // between MULTI and EXEC
+  bool adds_jobs = false;    // what a full Redis may refuse
 };
 
 /// Begins and ends a fenced transaction: MULTI … EXEC, WATCH epoch, GET epoch, in one round trip.

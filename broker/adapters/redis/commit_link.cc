@@ -43,7 +43,10 @@ ports::Result<CommitLink::Taken> CommitLink::take_over() {
   out.arg(keys_.epoch);
   out.next("GET", 2);
   out.arg(keys_.owner);
+  out.next("GET", 2);
+  out.arg(keys_.sequence);
   std::uint64_t epoch = 0;
+  ShardMark seen;
   std::string error;
   std::size_t step = 0;
   std::string bytes = out.take();
@@ -54,14 +57,18 @@ ports::Result<CommitLink::Taken> CommitLink::take_over() {
       const auto number = number_in(reply);
       if (!number) error = "the key " + keys_.epoch + " holds no number";
       epoch = number.value_or(0);
+      seen.epoch = reply.text();
     } else if (step == 2) {
-      owner_before_ = reply.text();
+      seen.owner = reply.text();
+    } else if (step == 3) {
+      seen.sequence = reply.text();
     }
     ++step;
   };
-  if (!connection_.call(bytes, 3, options_.reply_timeout, take))
+  if (!connection_.call(bytes, 4, options_.reply_timeout, take))
     return ports::Failure{connection_.error(), true};
   if (!error.empty()) return failure_of(options_.endpoint, error);
+  owner_before_ = seen.owner;
 
   begin_transaction(out);
   out.next("SET", 3);
@@ -77,6 +84,14 @@ ports::Result<CommitLink::Taken> CommitLink::take_over() {
   if (!connection_.call(transaction.bytes, transaction.commands + 4, options_.reply_timeout,
                         [&](const Reply& reply) { reply_.take(reply); }))
     return ports::Failure{connection_.error(), true};
+  if (reply_.outcome() == TransactionReply::Outcome::kRefused &&
+      classify(reply_.error()) == ServerError::kFull) {
+    script_ = as_script(keys_, transaction, seen);
+    reply_.expect_script();
+    if (!connection_.call(script_, kScriptReplies, options_.reply_timeout,
+                          [&](const Reply& reply) { reply_.take(reply); }))
+      return ports::Failure{connection_.error(), true};
+  }
   if (reply_.outcome() == TransactionReply::Outcome::kNotApplied || reply_.epoch() != epoch + 1)
     return ports::Failure{"another broker is taking shard " + options_.shard + " at this moment",
                           true};
@@ -100,9 +115,27 @@ void CommitLink::commit(Transaction transaction) {
 }
 
 void CommitLink::send(const std::string& bytes, std::size_t commands) {
+  insisted_ = false;
   reply_.expect(commands);
   connection_.send(bytes);
   expect_answer();
+}
+
+bool CommitLink::insist(const Transaction& transaction, const ShardMark& expected) {
+  if (insisted_ || reply_.outcome() != TransactionReply::Outcome::kRefused ||
+      classify(reply_.error()) != ServerError::kFull)
+    return false;
+  script_ = as_script(keys_, transaction, expected);
+  if (script_.empty()) return false;
+  insisted_ = true;
+  reply_.expect_script();
+  connection_.send(script_);
+  expect_answer();
+  return true;
+}
+
+ShardMark CommitLink::our_mark(std::uint64_t sequence) const {
+  return {std::to_string(epoch_), owner_, sequence == 0 ? "" : std::to_string(sequence)};
 }
 
 void CommitLink::expect_answer() { until_ = now_ + options_.reply_timeout; }
@@ -147,15 +180,17 @@ void CommitLink::greet() {
   out.arg(keys_.epoch);
   out.next("GET", 2);
   out.arg(keys_.owner);
+  out.next("GET", 2);
+  out.arg(keys_.sequence);
   out.next("INFO", 2);
   out.arg("server");
-  handshake_ = out.take();
+  handshake_.bytes = out.take();
   phase_ = Phase::kGreeting;
   greeting_step_ = 0;
   greeting_error_.clear();
   seen_epoch_.reset();
-  seen_owner_.clear();
-  connection_.send(handshake_);
+  seen_ = {};
+  connection_.send(handshake_.bytes);
   expect_answer();
 }
 
@@ -187,9 +222,10 @@ bool CommitLink::on_reply(const Reply& reply) {
 bool CommitLink::on_greeting(const Reply& reply) {
   if (reply.is_error() && greeting_error_.empty()) greeting_error_ = reply.text();
   const std::size_t step = greeting_step_++;
-  if (step == login_ + 1 && !reply.is_nil()) seen_epoch_ = reply.text();
-  if (step == login_ + 2) seen_owner_ = reply.text();
-  if (step == login_ + 3) {
+  if (step == login_ + 1 && !reply.is_nil()) seen_epoch_ = seen_.epoch = reply.text();
+  if (step == login_ + 2) seen_.owner = reply.text();
+  if (step == login_ + 3) seen_.sequence = reply.text();
+  if (step == login_ + 4) {
     seen_run_id_ = info_line(reply.text(), "run_id");
     judge_owner();
   }
@@ -205,12 +241,12 @@ void CommitLink::judge_owner() {
     return end(ports::StoreDiverged{"redis has no key " + keys_.epoch +
                                     " any more: it is empty, or another database"});
   const std::uint64_t seen = number_in(*seen_epoch_).value_or(0);
-  if (seen == epoch_ && seen_owner_ == owner_) return fence(false);
-  if (seen + 1 == epoch_ && seen_owner_ == owner_before_) return fence(true);
+  if (seen == epoch_ && seen_.owner == owner_) return fence(false);
+  if (seen + 1 == epoch_ && seen_.owner == owner_before_) return fence(true);
   if (seen >= epoch_)
-    return end(ports::Fenced{"shard " + options_.shard + " now belongs to " + seen_owner_ +
+    return end(ports::Fenced{"shard " + options_.shard + " now belongs to " + seen_.owner +
                              ", epoch " + *seen_epoch_});
-  end(ports::StoreDiverged{"redis is at epoch " + *seen_epoch_ + " of " + seen_owner_ +
+  end(ports::StoreDiverged{"redis is at epoch " + *seen_epoch_ + " of " + seen_.owner +
                            ", from before ours, " + std::to_string(epoch_)});
 }
 
@@ -225,8 +261,7 @@ void CommitLink::fence(bool restore_owner) {
     out.arg(keys_.owner);
     out.arg(owner_);
   } else {
-    // Together these change nothing, yet count as a change for everyone who watches the epoch; and
-    // unlike SET they are taken when Redis is full.
+    // Together these change nothing, yet count as a change for everyone who watches the epoch.
     out.next("EXPIRE", 3);
     out.arg(keys_.epoch);
     out.arg("86400");
@@ -235,13 +270,13 @@ void CommitLink::fence(bool restore_owner) {
   }
   out.next("GET", 2);
   out.arg(keys_.sequence);
-  Transaction transaction = end_transaction(keys_, out);
-  handshake_ = std::move(transaction.bytes);
+  handshake_ = end_transaction(keys_, out);
   phase_ = Phase::kFencing;
-  send(handshake_, transaction.commands);
+  send(handshake_.bytes, handshake_.commands);
 }
 
 void CommitLink::judge_sequence() {
+  if (insist(handshake_, seen_)) return;
   if (reply_.outcome() != TransactionReply::Outcome::kApplied)
     return lost(reply_.outcome() == TransactionReply::Outcome::kNotApplied
                     ? "somebody else touched the epoch"
@@ -267,6 +302,7 @@ void CommitLink::judge_sequence() {
 }
 
 void CommitLink::repair_next() {
+  if (insist(ring_.at(repair_at_), our_mark(ring_.before(repair_at_)))) return;
   if (reply_.outcome() == TransactionReply::Outcome::kHalfApplied)
     return end(ports::StoreDiverged{"a repaired batch failed half-way: " + reply_.error()});
   if (reply_.outcome() != TransactionReply::Outcome::kApplied)
@@ -295,12 +331,15 @@ void CommitLink::settle() {
     case TransactionReply::Outcome::kNotApplied:
       break;
     case TransactionReply::Outcome::kRefused: {
+      if (!transaction_.adds_jobs && insist(transaction_, our_mark(committed_))) return;
       const ServerError error = classify(reply_.error());
-      if (error == ServerError::kAway || error == ServerError::kDenied) return lost(reply_.error());
+      // Without permission for EVAL a full Redis is full for everything.
+      const bool full = error == ServerError::kFull || (insisted_ && error != ServerError::kAway);
+      if (!full && (error == ServerError::kAway || error == ServerError::kDenied))
+        return lost(reply_.error());
       under_way_ = false;
       events_->push_back(ports::BatchRefused{
-          transaction_.sequence,
-          error == ServerError::kFull ? core::Code::kStoreFull : core::Code::kStoreUnavailable,
+          transaction_.sequence, full ? core::Code::kStoreFull : core::Code::kStoreUnavailable,
           reply_.error()});
       break;
     }

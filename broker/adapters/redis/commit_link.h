@@ -14,6 +14,7 @@
 #include "adapters/redis/redis_options.h"
 #include "adapters/redis/server_check.h"
 #include "adapters/redis/transaction_reply.h"
+#include "adapters/redis/transaction_script.h"
 #include "ports/store.h"
 
 namespace jobwire::redis {
@@ -34,6 +35,9 @@ namespace jobwire::redis {
 ///   * it is an older one: Redis has gone backwards, and what is missing is written again from the
 ///     ring; if that does not reach so far, the store has diverged.
 /// Nothing leaves the state that Fenced or StoreDiverged leads to.
+///
+/// What a full Redis refuses, and must take (what ends jobs or removes them, the epoch, lost
+/// batches), is sent again as a script (transaction_script.h).
 class CommitLink {
  public:
   CommitLink(const RedisOptions& options, const Keys& keys);
@@ -44,7 +48,7 @@ class CommitLink {
     Server server;
   };
   /// Connects, checks the server, and takes the shard: the epoch goes up by one. Blocks for at most
-  /// the timeouts of the options, three times over.
+  /// the timeouts of the options, four times over.
   ports::Result<Taken> take_over();
 
   bool ready() const { return phase_ == Phase::kUp && !under_way_; }
@@ -78,6 +82,10 @@ class CommitLink {
   void judge_sequence();
   void repair_next();
   void send(const std::string& bytes, std::size_t commands);
+  /// Sends as a script what was refused because Redis is full. False, and nothing is sent, when it
+  /// was refused for another reason, or as a script.
+  bool insist(const Transaction& transaction, const ShardMark& expected);
+  ShardMark our_mark(std::uint64_t sequence) const;
   void settle();
   void resume();
   void keep();
@@ -99,12 +107,14 @@ class CommitLink {
   bool under_way_ = false;
   Transaction transaction_;
   TransactionReply reply_;
-  std::string handshake_;  // bytes that are being sent before a transaction may be
+  Transaction handshake_;  // what is being sent before a transaction may be
+  std::string script_;     // … and what is sent as a script
+  bool insisted_ = false;
   std::size_t login_ = 0;
   std::size_t greeting_step_ = 0;
   std::string greeting_error_;
   std::optional<std::string> seen_epoch_;
-  std::string seen_owner_;
+  ShardMark seen_;
   std::string seen_run_id_;
   std::size_t repair_at_ = 0;
   std::uint32_t repaired_ = 0;

@@ -34,6 +34,10 @@ struct RedisOptions {
   std::size_t most_reads = 64;
   std::size_t read_window = 256;
 
+  /// What is kept free for results, acknowledgements and removals while Redis has a memory limit:
+  /// with less than that no new jobs are taken. 0: RoomWatch::reserve_of() says.
+  std::uint64_t reserve_bytes = 0;
+
   std::uint32_t events_kept = 10'000;
   core::Millis host_ttl{60'000};
 

@@ -13,7 +13,8 @@ RedisStore::RedisStore(RedisOptions options)
       writer_(keys_, {options_.events_kept, options_.host_ttl}),
       commits_(options_, keys_),
       reads_(options_, keys_),
-      recovery_(options_, keys_, reads_) {
+      recovery_(options_, keys_, reads_),
+      room_(options_) {
   assert(Keys::valid_shard(options_.shard));
 }
 
@@ -32,7 +33,9 @@ ports::Result<ports::StoreOpened> RedisStore::open() {
 
 void RedisStore::commit(const core::Batch& batch) {
   assert(ready());
-  commits_.commit(writer_.write(batch, commits_.spare()));
+  Transaction transaction = writer_.write(batch, commits_.spare());
+  room_.note_written(transaction.bytes.size());
+  commits_.commit(std::move(transaction));
 }
 
 bool RedisStore::read(ports::ReadRequest request) {
@@ -42,21 +45,28 @@ bool RedisStore::read(ports::ReadRequest request) {
 void RedisStore::poll(core::Steady now, std::vector<ports::StoreEvent>& events) {
   if (!opened_) return;
   commits_.poll(now, events);
-  if (commits_.ended()) return reads_.end();
+  if (commits_.ended()) {
+    reads_.end();
+    room_.end();
+    return;
+  }
   reads_.poll(now, events);
+  room_.poll(now, events);
 }
 
 void RedisStore::descriptors(std::vector<pollfd>& out) const {
   commits_.descriptors(out);
   reads_.descriptors(out);
+  room_.descriptors(out);
 }
 
 std::optional<core::Steady> RedisStore::deadline() const {
   if (!opened_) return std::nullopt;
-  const auto commits = commits_.deadline();
-  const auto reads = reads_.deadline();
-  if (!commits || !reads) return commits ? commits : reads;
-  return std::min(*commits, *reads);
+  std::optional<core::Steady> first;
+  for (const auto& next : {commits_.deadline(), reads_.deadline(), room_.deadline()}) {
+    if (next && (!first || *next < *first)) first = next;
+  }
+  return first;
 }
 
 }  // namespace jobwire::redis

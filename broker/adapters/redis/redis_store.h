@@ -6,13 +6,14 @@
 #include "adapters/redis/read_link.h"
 #include "adapters/redis/recovery.h"
 #include "adapters/redis/redis_options.h"
+#include "adapters/redis/room_watch.h"
 #include "ports/store.h"
 
 namespace jobwire::redis {
 
-/// Jobs in a Redis: standalone, 6.2 or later, without eviction. Owns two connections, one for
-/// commits and one for reads, and the last seconds of what it committed. One thread, the broker's.
-/// The layout of the keys is a public contract: schemas/REDIS.md.
+/// Jobs in a Redis: standalone, 6.2 or later, without eviction. Owns three connections, for
+/// commits, for reads and for a look at the memory, and the last seconds of what it committed. One
+/// thread, the broker's. The layout of the keys is a public contract: schemas/REDIS.md.
 ///
 /// What is odd but no failure (a job without its hash, a changed password after a restart) goes to
 /// RedisOptions::log.
@@ -44,6 +45,7 @@ class RedisStore final : public ports::Store {
   CommitLink commits_;
   ReadLink reads_;
   Recovery recovery_;
+  RoomWatch room_;
   bool opened_ = false;
 };
 

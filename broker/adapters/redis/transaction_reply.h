@@ -16,6 +16,8 @@ class TransactionReply {
  public:
   /// `commands`: how many were sent between MULTI and EXEC.
   void expect(std::size_t commands);
+  /// To the same as one script: UNWATCH's OK, what EVAL says, then WATCH and GET as above.
+  void expect_script() { expect(0); }
   bool expecting() const { return step_ < last_step_; }
   /// Takes the next reply; true when it was the last.
   bool take(const Reply& reply);

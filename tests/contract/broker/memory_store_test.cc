@@ -27,8 +27,9 @@ struct MemoryRig {
   void lose_next_reply() { store->go_away(MemoryStore::Away::kAfterEffect); }
   void lose_next_request() { store->go_away(MemoryStore::Away::kBeforeEffect); }
   void come_back() { store->come_back(); }
-  void fill() { store->refuse_next(core::Code::kStoreFull, "told to be full"); }
-  void make_room() {}
+  void crowd() { shelf->set_room(memory::Shelf::Room::kScarce); }
+  void fill() { shelf->set_room(memory::Shelf::Room::kFull); }
+  void make_room() { shelf->set_room(memory::Shelf::Room::kAmple); }
   void mark() { marked = shelf->sequence(); }
   void go_back() { store->lose(static_cast<std::size_t>(shelf->sequence() - marked)); }
   void empty() { shelf->wipe(); }

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <deque>
+#include <sstream>
 #include <thread>
 
 #include "redis_rig.h"
@@ -296,6 +298,113 @@ TEST(RedisFaults, AFullRedisTakesNothingInHalvesHoweverOften) {
   broker.next<ports::StoreAway>("the loss");
   rig.come_back();
   broker.next<ports::StoreBack>("its return");
+}
+
+// Batches that add, end and remove jobs, at a Redis that is full every few of them.
+TEST(RedisFaults, AroundItsLimitARedisTakesEachBatchWholeOrNotAtAll) {
+  RedisRig rig;
+  Driver broker(rig.broker());
+  broker.open();
+  broker.commit(batch(1));
+  rig.crowd();
+  constexpr int kTrials = 1'000;
+  std::uint64_t sequence = 1;
+  std::uint64_t added = 0;
+  std::deque<std::uint64_t> waiting;
+  std::deque<std::uint64_t> ended;
+  int refused = 0;
+  int scripted = 0;
+  for (int trial = 0; trial < kTrials; ++trial) {
+    core::Batch b = batch(sequence + 1);
+    core::JobWrite job = queued(added % 60'000);
+    job.job.payload = core::Bytes::copy_of(std::string(20'000, 'x'));
+    b.jobs.push_back(job);
+    b.queues.push_back({"images", 1});
+    if (trial % 2 == 0 && !waiting.empty()) {
+      b.jobs.push_back(changed(queued(waiting.front()), core::State::kSucceeded));
+      b.jobs.back().drop_payload = trial % 4 == 0;
+      b.queues.back().succeeded = 1;
+    }
+    if (ended.size() > 5)
+      b.removals.push_back({id(ended.front()), "images", core::State::kSucceeded});
+    const bool ends = b.jobs.size() > 1;
+    broker->commit(b);
+    bool taken = false;
+    broker.until("an answer", [&] {
+      for (const auto& event : broker.take_events()) {
+        taken = std::holds_alternative<ports::Committed>(event);
+        if (taken || std::holds_alternative<ports::BatchRefused>(event)) return true;
+      }
+      return false;
+    });
+    if (taken) {
+      waiting.push_back(added++ % 60'000);
+    } else {
+      ++refused;
+      if (b.removals.empty() && !ends) continue;
+      b.jobs.erase(b.jobs.begin());
+      b.queues.back().submitted = 0;
+      scripted += rig.server.command({"SET", "more", std::string(100'000, 'x')}) != "OK";
+      broker.commit(b);
+    }
+    sequence = b.sequence;
+    if (!b.removals.empty()) ended.pop_front();
+    if (ends) {
+      ended.push_back(waiting.front());
+      waiting.pop_front();
+    }
+    if (trial % 20 != 0) continue;
+    ASSERT_EQ(submitted(rig), std::to_string(added));
+    ASSERT_EQ(rig.server.command({"GET", "jw:{0}:seq"}), std::to_string(sequence));
+    ASSERT_EQ(rig.server.command({"ZCARD", "jw:{0}:idx:images:queued"}),
+              std::to_string(waiting.size()));
+    ASSERT_EQ(rig.server.command({"ZCARD", "jw:{0}:idx:images:succeeded"}),
+              std::to_string(ended.size()));
+    std::istringstream keys(rig.server.command({"KEYS", "jw:{0}:job:*"}));
+    std::size_t jobs = 0;
+    for (std::string key; std::getline(keys, key);) ++jobs;
+    ASSERT_EQ(jobs, waiting.size() + ended.size());
+  }
+  EXPECT_GT(refused, kTrials / 20);
+  EXPECT_GT(scripted, kTrials / 50);
+}
+
+TEST(RedisFaults, AFullRedisRemovesTheLargestBatchAndIsNoLongerFull) {
+  RedisRig rig;
+  Driver broker(rig.broker());
+  broker.open();
+  constexpr std::uint64_t kJobs = 7'800;
+  core::Batch first = batch(1);
+  core::Batch removal = batch(2);
+  for (std::uint64_t number = 0; number < kJobs; ++number) {
+    core::JobWrite done = queued(number);
+    done.job.state = core::State::kSucceeded;
+    first.jobs.push_back(done);
+    removal.removals.push_back({id(number), "images", core::State::kSucceeded});
+  }
+  broker.commit(first);
+  rig.fill();
+  broker.commit(removal);
+  EXPECT_EQ(rig.server.command({"DBSIZE"}), "5");  // epoch, owner, seq, queues, events
+}
+
+TEST(RedisFaults, WithoutPermissionForScriptsAFullRedisIsFullAndNotAway) {
+  RedisRig rig;
+  rig.server.command(
+      {"ACL", "SETUSER", "jobs", "on", ">secret", "~*", "&*", "+@all", "-@scripting"});
+  redis::RedisOptions options = rig.options();
+  options.endpoint.user = "jobs";
+  options.endpoint.password = "secret";
+  Driver broker(std::make_unique<redis::RedisStore>(options));
+  broker.open();
+  broker.commit(counted(1));
+  rig.fill();
+  core::Batch note = batch(2);
+  note.stale_notes.push_back(id(1));
+  broker->commit(note);
+  EXPECT_EQ(broker.next<ports::BatchRefused>("the refusal").code, core::Code::kStoreFull);
+  rig.make_room();
+  broker.commit(note);
 }
 
 TEST(RedisFaults, ABigAnswerDoesNotHoldUpACommit) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,15 @@ struct RedisRig {
   void lose_next_reply() { proxy.cut(SocketProxy::Cut::kReplies); }
   void lose_next_request() { proxy.cut(SocketProxy::Cut::kRequests); }
   void come_back() { proxy.cut(SocketProxy::Cut::kNone); }
+  /// A third of the limit is left, and half of it is reserved.
+  void crowd() {
+    std::istringstream info(server.command({"INFO", "memory"}));
+    std::uint64_t used = 0;
+    for (std::string line; std::getline(info, line);) {
+      if (line.starts_with("used_memory:")) used = std::stoull(line.substr(12));
+    }
+    server.command({"CONFIG", "SET", "maxmemory", std::to_string(used + used / 2)});
+  }
   void fill() { server.command({"CONFIG", "SET", "maxmemory", "1"}); }
   void make_room() { server.command({"CONFIG", "SET", "maxmemory", "0"}); }
   /// The dump is what the server finds when it starts again: everything since has been lost.

@@ -7,6 +7,7 @@
 //       void lose_next_reply();                       // the next batch takes effect, unheard
 //       void lose_next_request();                     // the next batch does not arrive
 //       void come_back();                             // after either, and after go_back()
+//       void crowd();                                 // less than the reserve is left
 //       void fill(); void make_room();                // no memory for more; memory again
 //       void mark(); void go_back();                  // to the mark: what came since is lost
 //       void empty();                                 // as if it were a new one
@@ -192,6 +193,143 @@ TYPED_TEST_P(StoreContract, ARefusedBatchChangesNothingAndTheNextOneGoesOn) {
   broker.commit(second);
   EXPECT_EQ(broker.everything().size(), before.size() + 1);
   EXPECT_EQ(broker.events(), "");
+}
+
+TYPED_TEST_P(StoreContract, AFullStoreTakesWhatEndsJobsAndWhatRemovesThem) {
+  Driver broker = this->broker();
+  broker.open();
+  core::Batch first = batch(1);
+  for (const unsigned number : {1U, 2U, 3U}) first.jobs.push_back(queued(number));
+  core::JobWrite old = queued(4);
+  old.job.state = core::State::kSucceeded;
+  old.job.finished = wall(1'500);
+  first.jobs.push_back(old);
+  broker.commit(first);
+
+  this->rig_.fill();
+  core::Batch ends = batch(2);
+  core::JobWrite done = changed(queued(1), core::State::kSucceeded);
+  done.job.finished = wall(2'000);
+  done.job.result = core::Bytes::copy_of(std::string(100'000, 'r'));
+  done.job.result_encoding = core::Encoding::kBytes;
+  done.drop_payload = true;
+  core::JobWrite retry = changed(queued(2), core::State::kScheduled);
+  retry.job.due = wall(3'000);
+  retry.job.attempts = retry.job.raised = 1;
+  core::Attempt attempt;
+  attempt.number = 1;
+  attempt.error = core::Bytes::copy_of("a JobError");
+  attempt.error_type = "ValueError";
+  retry.attempts.push_back(attempt);
+  ends.jobs = {done, retry, changed(queued(3), core::State::kRunning)};
+  ends.stale_notes.push_back(id(3));
+  ends.removals.push_back({id(4), "images", core::State::kSucceeded});
+  core::QueueDelta delta;
+  delta.queue = "images";
+  delta.succeeded = 1;
+  ends.queues.push_back(delta);
+  ends.hosts.push_back({core::HostId{}, "alpha", 1, 1, wall(1'000), false});
+  broker.commit(ends);
+  broker.commit(batch(3));
+  core::Batch none = batch(4);
+  none.removals.push_back({id(1), "images", core::State::kSucceeded});
+  broker.commit(none);
+
+  const std::string common = " queue=images type=thumbnail encoding=3 priority=4 size=9";
+  EXPECT_EQ(broker.everything(),
+            (std::map<std::string, std::string>{
+                {"host 00000000000000000000000000000000", "here"},
+                {"job " + core::to_string(id(2)),
+                 "scheduled" + common +
+                     " payload='payload 2' created=1002 due=3000 attempts=1 raised=1 "
+                     "error='a JobError' error_type=ValueError"},
+                {"job " + core::to_string(id(3)),
+                 "running" + common + " payload='payload 3' created=1003"},
+            }));
+  this->rig_.make_room();
+  core::Batch more = batch(5);
+  more.jobs.push_back(queued(5));
+  broker.commit(more);
+}
+
+TYPED_TEST_P(StoreContract, AFullStoreCanBeTakenOver) {
+  Driver first = this->broker();
+  const auto one = first.open();
+  core::Batch jobs = batch(1);
+  jobs.jobs.push_back(queued(1));
+  first.commit(jobs);
+  this->rig_.fill();
+  Driver second = this->broker();
+  const auto two = second.open();
+  EXPECT_EQ(two.epoch, one.epoch + 1);
+  EXPECT_EQ(two.last_sequence, 1U);
+  core::Batch end = batch(2);
+  core::JobWrite done = changed(queued(1), core::State::kSucceeded);
+  done.job.finished = wall(2'000);
+  end.jobs.push_back(done);
+  second.commit(end);
+  core::Batch late = batch(2);
+  late.removals.push_back({id(1), "images", core::State::kQueued});
+  first->commit(late);
+  first.template next<ports::Fenced>("the fence");
+  EXPECT_EQ(second.everything().count("job " + core::to_string(id(1))), 1U);
+}
+
+TYPED_TEST_P(StoreContract, AFullStoreIsJudgedBySequenceAsAnyOther) {
+  Driver broker = this->broker();
+  broker.open();
+  core::Batch first = batch(1);
+  first.jobs.push_back(queued(1));
+  broker.commit(first);
+  this->rig_.fill();
+  std::uint64_t sequence = 1;
+  for (const bool arrives : {true, false}) {
+    arrives ? this->rig_.lose_next_reply() : this->rig_.lose_next_request();
+    core::Batch note = batch(++sequence);
+    note.stale_notes.push_back(id(1));
+    broker->commit(note);
+    broker.template next<ports::StoreAway>("the loss");
+    this->rig_.come_back();
+    broker.template next<ports::StoreBack>("its return");
+    EXPECT_EQ(broker.template next<ports::Committed>("the batch").sequence, sequence);
+  }
+  broker.commit(batch(++sequence));
+}
+
+TYPED_TEST_P(StoreContract, AFullStoreTakesLostBatchesAgain) {
+  Driver broker = this->broker();
+  broker.open();
+  broker.commit(batch(1));
+  this->rig_.mark();
+  core::Batch second = batch(2);
+  second.jobs.push_back(queued(1));
+  broker.commit(second);
+  core::Batch third = batch(3);
+  third.jobs.push_back(queued(2));
+  broker.commit(third);
+  const auto before = broker.everything();
+  this->rig_.go_back();
+  this->rig_.fill();
+  broker.template next<ports::StoreAway>("the loss");
+  this->rig_.come_back();
+  EXPECT_EQ(broker.template next<ports::StoreBack>("its return").repaired, 2U);
+  EXPECT_EQ(broker.everything(), before);
+}
+
+TYPED_TEST_P(StoreContract, LessThanTheReserveIsToldAndSoIsItsEnd) {
+  Driver broker = this->broker();
+  broker.open();
+  broker.commit(batch(1));
+  EXPECT_FALSE(broker.scarce());
+  this->rig_.crowd();
+  broker.until("word that there is little room", [&] { return broker.scarce(); });
+  // That much is still taken, whatever it is: it is the reserve.
+  core::Batch second = batch(2);
+  second.jobs.push_back(queued(1));
+  broker.commit(second);
+  this->rig_.fill();
+  this->rig_.make_room();
+  broker.until("word that there is room", [&] { return !broker.scarce(); });
 }
 
 TYPED_TEST_P(StoreContract, ASecondOwnerFencesTheFirst) {
@@ -560,13 +698,15 @@ TYPED_TEST_P(StoreContract, CommitsAndQuestionsGoOnSideBySide) {
 REGISTER_TYPED_TEST_SUITE_P(
     StoreContract, EachOpenRaisesTheEpochAndKeepsTheSequence, ABatchIsReadBackAsItWasWritten,
     RecoveryReadsWhatIsNotFinalWithoutPayloads, RecoveryOfManyJobsComesInPages,
-    ARefusedBatchChangesNothingAndTheNextOneGoesOn, ASecondOwnerFencesTheFirst,
-    LostReplyIsJudgedBySequence, LostRequestIsSentAgain, AStoreThatIsAwayTakesNoQuestions,
-    LostBatchesAreWrittenAgain, LostBatchesThatMemoryDoesNotHoldEndEverything,
-    AnEmptiedStoreEndsEverything, AJobsLifeLeavesNothingBehindOfWhatIsOver,
-    AJobThatStartsAndEndsWithinABatchIsWrittenOnce, AFinishedJobIsKeptUntilItIsRemoved,
-    DedupKeysAreRecoveredWithTheTimeThatIsLeft, AHostIsRecoveredUntilItHasLeft,
-    QuestionsAreAnsweredInTheirOrder, MoreQuestionsThanTheBoundAreTurnedAway,
-    CommitsAndQuestionsGoOnSideBySide);
+    ARefusedBatchChangesNothingAndTheNextOneGoesOn, AFullStoreTakesWhatEndsJobsAndWhatRemovesThem,
+    AFullStoreCanBeTakenOver, AFullStoreIsJudgedBySequenceAsAnyOther,
+    AFullStoreTakesLostBatchesAgain, LessThanTheReserveIsToldAndSoIsItsEnd,
+    ASecondOwnerFencesTheFirst, LostReplyIsJudgedBySequence, LostRequestIsSentAgain,
+    AStoreThatIsAwayTakesNoQuestions, LostBatchesAreWrittenAgain,
+    LostBatchesThatMemoryDoesNotHoldEndEverything, AnEmptiedStoreEndsEverything,
+    AJobsLifeLeavesNothingBehindOfWhatIsOver, AJobThatStartsAndEndsWithinABatchIsWrittenOnce,
+    AFinishedJobIsKeptUntilItIsRemoved, DedupKeysAreRecoveredWithTheTimeThatIsLeft,
+    AHostIsRecoveredUntilItHasLeft, QuestionsAreAnsweredInTheirOrder,
+    MoreQuestionsThanTheBoundAreTurnedAway, CommitsAndQuestionsGoOnSideBySide);
 
 }  // namespace jobwire::testing

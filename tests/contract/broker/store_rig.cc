@@ -36,7 +36,14 @@ ports::StoreOpened Driver::open() {
   }
 }
 
-void Driver::poll() { store_->poll(steady_now(), events_); }
+void Driver::poll() {
+  store_->poll(steady_now(), events_);
+  std::erase_if(events_, [this](const ports::StoreEvent& event) {
+    const auto* room = std::get_if<ports::StoreRoom>(&event);
+    if (room) scarce_ = room->scarce;
+    return room != nullptr;
+  });
+}
 
 void Driver::until(const std::string& what, const std::function<bool()>& done) {
   const core::Steady end = steady_now() + core::Millis(10'000);
@@ -78,6 +85,7 @@ std::string Driver::events() const {
             [](const ports::Fenced& e) { return "Fenced (" + e.message + ")"; },
             [](const ports::StoreDiverged& e) { return "StoreDiverged (" + e.message + ")"; },
             [](const ports::ReadDone& e) { return "ReadDone " + std::to_string(e.tag); },
+            [](const ports::StoreRoom&) { return std::string("StoreRoom"); },
         },
         event);
   }

@@ -51,6 +51,8 @@ class Driver {
   std::vector<ports::StoreEvent> take_events() { return std::exchange(events_, {}); }
   /// Names of the events not yet taken, "Committed 3, StoreBack 0".
   std::string events() const;
+  /// What the store last said of its room; not among the events, since it comes when it will.
+  bool scarce() const { return scarce_; }
 
   std::deque<ports::StoredJob> read(std::vector<core::JobId> ids, ports::ReadRequest::What what);
 
@@ -60,6 +62,7 @@ class Driver {
  private:
   std::unique_ptr<ports::Store> store_;
   std::vector<ports::StoreEvent> events_;
+  bool scarce_ = false;
   std::uint64_t tag_ = 0;
 };
 

@@ -342,6 +342,45 @@ TEST_F(EngineStoreTest, FullStoreRefusesTheNewJobsThatWaitedForTheNextBatchToo) 
       << "the window is open again";
 }
 
+TEST_F(EngineStoreTest, ScarceRoomRefusesNewJobsAndNothingElse) {
+  const SessionId p = producer();
+  stored_jobs(p, 1, 2);
+  const SessionId w = lone_worker();
+  turn(StoreRoomChanged{true});
+  const Effects refused = submit(p, job(3));
+  ASSERT_THAT(refused.receipts, SizeIs(1));
+  EXPECT_EQ(refused.receipts[0].code, Code::kStoreFull);
+  EXPECT_GT(refused.receipts[0].retry_after, Millis(0));
+  EXPECT_TRUE(submit(p, job(1)).receipts.at(0).duplicate) << "what is known needs no room";
+  advance(Millis(20'000));
+  EXPECT_EQ(submit(p, job(3)).receipts.at(0).code, Code::kStoreFull)
+      << "until it is told otherwise";
+  EXPECT_FALSE(engine().state_of(job_id(3)));
+
+  report(w, 1, {success(dispatched.at(0))});
+  stage();
+  EXPECT_NE(written(1), nullptr);
+  committed();
+  turn(StoreRoomChanged{false});
+  EXPECT_THAT(submit(p, job(3)).receipts, SizeIs(0));
+  stage();
+  EXPECT_EQ(committed().receipts.at(0).code, Code::kNone);
+}
+
+TEST_F(EngineStoreTest, ScarceRoomTurnsAwayWhatIsInNoBatchYet) {
+  config.max_batch_jobs = 1;
+  const SessionId p = producer();
+  submit(p, {job(1), job(2), job(3)});
+  stage();
+  const Effects out = turn(StoreRoomChanged{true});
+  ASSERT_THAT(out.receipts, SizeIs(2));
+  for (const ReceiptOut& refusal : out.receipts) EXPECT_EQ(refusal.code, Code::kStoreFull);
+  EXPECT_EQ(engine().counts().unstored_jobs, 1U);
+  EXPECT_EQ(committed().receipts.at(0).id, job_id(1)) << "the batch under way goes on";
+  EXPECT_FALSE(engine().has_batch(now));
+  EXPECT_EQ(engine().counts().unstored_bytes, 0U);
+}
+
 // ---- the store is away
 
 TEST_F(EngineStoreTest, IntakeGoesOnWhileTheStoreIsAwayUntilTheBufferIsFull) {

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The life of a job from the C++ SDK through broker and workers to Redis: each feature, by the program life.cc."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rig import Rig, build_dir, until
+
+HERE = Path(__file__).resolve().parent
+PROGRAM = build_dir() / "bin/jobwire-life"
+
+
+def facts() -> list[str]:
+    """Names of the tests in life.cc, from its source: the program may not be built when tests are collected."""
+    return re.findall(r"^TEST_F\(Life, (\w+)\)", (HERE / "life.cc").read_text(), re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    folder = tmp_path_factory.mktemp("life")
+    # Cancelling by force shall not wait for the default grace of seconds.
+    with Rig(folder / "rig") as rig:
+        rig.start_broker()
+        host = rig.start_host(f"{HERE / 'life_app.py'}")
+        until("the workers", lambda: len(rig.worker_pids(host)) == 2)
+        yield rig
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("fact", facts())
+def test_life(rig: Rig, fact: str) -> None:
+    done = subprocess.run(
+        [PROGRAM, f"--gtest_filter=Life.{fact}"],
+        env={**os.environ, "JOBWIRE_ENDPOINT": rig.producers},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "[  PASSED  ] 1 test." in done.stdout
+    for line in done.stdout.splitlines():
+        if not line.startswith("redis "):
+            continue
+        _, job, *fields = line.split(" ")
+        for field in fields:
+            name, _, value = field.partition("=")
+            key = f"jw:{{0}}:job:{job}"
+            if value == "*":
+                assert rig.redis_cli("HEXISTS", key, name) == "1", f"{job} has no {name}"
+            else:
+                assert rig.redis_cli("HGET", key, name) == value, f"{name} of {job}"

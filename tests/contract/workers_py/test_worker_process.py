@@ -10,7 +10,8 @@ from pathlib import Path
 
 from jobwire.wire.Encoding import Encoding
 from jobwire.wire.Outcome import Outcome
-from worker_rig import FakeBroker, Host, Order, read_error, recall, revoke
+from jobwire.wire.Role import Role
+from worker_rig import FakeBroker, Host, Order, ProgressSeen, read_error, recall, revoke
 
 Start = Callable[..., Host]
 
@@ -221,3 +222,25 @@ def test_descriptors_closed_by_a_handler_cost_one_worker(broker: FakeBroker, sta
     assert broker.down(1).worker == 1
     (order,) = broker.dispatch(broker.worker(2), Order("echo", b"next"))
     assert broker.result(order).payload == b"next"
+
+
+def test_latest_progress_gets_out_while_the_handler_holds_the_gil(
+    broker: FakeBroker, start: Start
+) -> None:
+    start("-c", "1")
+    (order,) = broker.dispatch(broker.worker(), Order("tell_and_hold_gil"))
+    told = broker.until("the last word", lambda: [t for t in broker.progress if t.value == 1.0])
+    assert told == [ProgressSeen(Role.Agent, order.token, 1.0, "größer".encode())]
+    # A thousand words in a moment are not a thousand messages.
+    assert len(broker.progress) <= 3
+
+
+def test_tracked_items_tell_how_many_are_done(served: FakeBroker, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    (order,) = served.dispatch(served.worker(), Order("tracked", str(gate).encode(), Encoding.Utf8))
+    served.until(
+        "half of it",
+        lambda: ProgressSeen(Role.Agent, order.token, 0.5, b"items") in served.progress,
+    )
+    gate.touch()
+    assert served.result(order).payload == b"10"

@@ -30,6 +30,7 @@ def make_ctx(head: Any, name: str, deps: Any) -> Ctx[Any]:
         headers={},
         deps=deps,
         cancelled=lambda: False,
+        tell=lambda value, message: None,
     )
 
 

@@ -40,6 +40,7 @@ class Contexts:
             headers=headers[extra - 1] if extra else _NO_HEADERS,
             deps=deps,
             cancelled=lambda: self.cancelled(slot, token),
+            tell=lambda value, message: slot.progress(token, value, message),
         )
 
     def slot_of(self, token: bytes) -> Slot:

@@ -250,17 +250,6 @@ def test_killed_agent_leaves_no_worker_behind(
     )
 
 
-def test_processes_that_a_worker_started_end_with_it(broker: FakeBroker, start: Start) -> None:
-    start("-c", "1")
-    worker = broker.worker()
-    (order,) = broker.dispatch(worker, Order("start_sleeper"))
-    sleeper = int(broker.result(order).payload)
-    assert is_alive(sleeper)
-    os.kill(worker.pid, signal.SIGKILL)
-    broker.down(1)
-    broker.until("the sleeper to be gone", lambda: not is_alive(sleeper))
-
-
 def test_heartbeats_go_on_when_nobody_reads_stderr(broker: FakeBroker, tmp_path: Path) -> None:
     read, write = os.pipe()
     try:

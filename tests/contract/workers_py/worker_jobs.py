@@ -163,6 +163,27 @@ def capped() -> None:
 
 
 @app.job
+def tell_and_hold_gil(ctx: Ctx[Deps]) -> None:
+    for step in range(1000):
+        ctx.progress(step / 1000, "warming up")
+    ctx.progress(1.0, "größer")
+    hold_gil()
+
+
+@app.job
+def tracked(ctx: Ctx[Deps], path: str) -> int:
+    """Waits for the file before it takes the third of four items."""
+    seen = 0
+    for number in ctx.track([1, 2, 3, 4], "items"):
+        seen += number
+        if number == 2:
+            time.sleep(0.1)
+        if number == 3:
+            hold(path)
+    return seen
+
+
+@app.job
 def close_descriptors() -> None:
     os.closerange(3, 256)
 
@@ -171,6 +192,27 @@ def close_descriptors() -> None:
 def start_sleeper() -> int:
     """Starts a process that would outlive its worker by an hour."""
     return subprocess.Popen(["sleep", "3600"]).pid
+
+
+@app.job
+def start_daemon() -> int:
+    """Starts a process that has left its group and its parent."""
+    code = (
+        "import subprocess\n"
+        "sleeper = subprocess.Popen(['sleep', '3600'], start_new_session=True, stdout=2)\n"
+        "print(sleeper.pid)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
+    return int(run.stdout)
+
+
+KEPT: list[bytes] = []
+
+
+@app.job
+def grow(mebibytes: int) -> None:
+    """Memory that is not given back."""
+    KEPT.append(b"x" * (mebibytes << 20))
 
 
 @app.job

@@ -32,6 +32,7 @@ from jobwire.wire import (
     JobError,
     Limits,
     Message,
+    Progress,
     Ready,
     Recall,
     Refused,
@@ -101,6 +102,14 @@ class BeatSeen:
     sequence: int
     workers: list[int]
     running: list[LeaseSeen]
+
+
+@dataclass(frozen=True)
+class ProgressSeen:
+    role: int
+    token: bytes
+    value: float
+    message: bytes
 
 
 @dataclass
@@ -351,6 +360,7 @@ class FakeBroker:
             self.handed_back: list[bytes] = []
             self.downs: list[DownSeen] = []
             self.beats: list[BeatSeen] = []
+            self.progress: list[ProgressSeen] = []
 
     def stop(self) -> None:
         """As if the process had been killed."""
@@ -519,6 +529,15 @@ class FakeBroker:
                     down.LogTail().decode(),
                 )
             )
+        elif kind == Body.Progress:
+            told = read(Progress.Progress)
+            for i in range(told.HeadsLength()):
+                head = told.Heads(i)
+                at, size = head.MessageOffset(), head.MessageSize()
+                message = rest[0][at : at + size] if size else b""
+                self.progress.append(
+                    ProgressSeen(peer.role, raw_id(head.Token(Id())), head.Value(), message)
+                )
         elif kind == Body.Goodbye:
             read(Goodbye.Goodbye)
             peer.goodbye = True
@@ -585,6 +604,7 @@ class Host:
         arguments: Sequence[str],
         target: str,
         stderr: int | None,
+        cwd: Path = HERE,
     ) -> None:
         self.broker = broker
         self._log = log
@@ -600,7 +620,7 @@ class Host:
                     broker.endpoint,
                     *arguments,
                 ],
-                cwd=HERE,
+                cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream if stderr is None else stderr,
@@ -641,9 +661,10 @@ def hosted(
     *arguments: str,
     target: str = "worker_jobs:app",
     stderr: int | None = None,
+    cwd: Path = HERE,
 ) -> Iterator[Host]:
     """A host that is gone afterwards, its workers included."""
-    host = Host(broker, log, arguments, target, stderr)
+    host = Host(broker, log, arguments, target, stderr, cwd)
     try:
         yield host
     finally:

@@ -21,6 +21,7 @@ from jobwire._health import Health, HealthServer
 from jobwire._logging import Stderr, wrap_line
 from jobwire._settings import Settings
 from jobwire._sources import Sources
+from jobwire._stopping import Stopping
 from jobwire._supervisor import Outside, Supervisor
 from jobwire._transport import Connection, Link, Woken
 from jobwire._version import __version__
@@ -62,7 +63,7 @@ class Agent:
         self._supervisor = Supervisor(settings, host, host_name, outside, self._log)
         self._signals = 0
         self._signals_seen = 0
-        self._stop_by: float | None = None
+        self._stopping: Stopping | None = None
         self._exit_code = 0
         self._heard_at = time.monotonic()
         self._told_away = False
@@ -85,6 +86,8 @@ class Agent:
             ", ".join(settings.queues) or "all its queues",
             settings.broker,
         )
+        if settings.http is not None and self._http is not None:
+            self._log.info("health at http://%s:%d", settings.http[0], self._http.port)
         try:
             with self._stop_signals() as wake:
                 self._connection.watch(wake.fileno())
@@ -125,7 +128,7 @@ class Agent:
             supervisor.cancel(session.cancels.popleft(), now)
         supervisor.step(set(woken.descriptors), now)
         session.progress([], now)
-        if supervisor.hopeless and self._stop_by is None and not self._settings.reload:
+        if supervisor.hopeless and self._stopping is None and not self._settings.reload:
             self._give_up(supervisor.hopeless, now)
         self._tell_if_away(now)
         self._see_sources(now)
@@ -157,7 +160,7 @@ class Agent:
                     break
                 session.receive(frames, now)
         session.tick(now)
-        if session.fatal is not None and self._stop_by is None:
+        if session.fatal is not None and self._stopping is None:
             self._give_up(f"the broker at {self._settings.broker} refuses: {session.fatal}", now)
 
     def _send(self) -> None:
@@ -185,7 +188,7 @@ class Agent:
         self._health = Health(
             looked_at=now,
             connected=self._session.open,
-            stopping=self._stop_by is not None,
+            stopping=self._stopping is not None,
             workers=totals.workers,
             ready=totals.ready,
             running=totals.running,
@@ -205,7 +208,7 @@ class Agent:
     # ---------------------------------------------------------------- reload and burst
 
     def _see_sources(self, now: float) -> None:
-        if self._sources is None or now < self._look_at_sources_at or self._stop_by is not None:
+        if self._sources is None or now < self._look_at_sources_at or self._stopping is not None:
             return
         self._look_at_sources_at = now + _LOOK_AT_SOURCES_S
         changed = self._sources.changed()
@@ -218,7 +221,7 @@ class Agent:
 
     def _see_burst(self, now: float) -> None:
         burst_s = self._settings.burst_s
-        if not burst_s or self._stop_by is not None:
+        if not burst_s or self._stopping is not None:
             return
         if self._supervisor.quiet_for(now, self._session.open) >= burst_s:
             self._log.info("nothing has come for %g s: leaving", burst_s)
@@ -229,9 +232,7 @@ class Agent:
     def _see_signals(self, now: float) -> None:
         while self._signals_seen < self._signals:
             self._signals_seen += 1
-            if self._stop_by is None:
-                grace = self._settings.grace_s
-                self._log.info("stopping: workers have %g s; a second signal ends them now", grace)
+            if self._stopping is None:
                 self._stop(now)
             else:
                 self._log.warning("stopping now")
@@ -243,16 +244,22 @@ class Agent:
         self._stop(now)
 
     def _stop(self, now: float) -> None:
-        self._stop_by = now + self._settings.grace_s + self._settings.term_grace_s
+        settings = self._settings
+        self._stopping = Stopping(settings.grace_s, settings.term_grace_s, self._log, now)
         self._supervisor.drain(now)
 
     def _done(self) -> bool:
-        if self._stop_by is None or not self._supervisor.empty:
+        if self._stopping is None:
+            return False
+        now = time.monotonic()
+        workers = self._supervisor.workers()
+        self._stopping.tell(len(self._supervisor.running()), len(workers), now)
+        if workers:
             return False
         session = self._session
         # The broker should know who died, but a broker that is away must not hold us up.
-        if session.unsettled and session.open and time.monotonic() < self._stop_by:
-            session.beat([], [], time.monotonic())
+        if session.unsettled and session.open and now < self._stopping.by:
+            session.beat([], [], now)
             return False
         return True
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from jobwire._command import Command
 from jobwire._ctx import Ctx
@@ -19,11 +20,15 @@ from jobwire._names import checked_name, default_name
 from jobwire._retry_policy import RetryPolicy
 from jobwire._spans import DAY_MS, Span, bounded
 
+if TYPE_CHECKING:
+    from jobwire.testing import AppTest
+
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
 R = TypeVar("R")
 
 _MAX_CONCURRENCY = 4096
+_OWN: Any = object()
 
 
 class _Runs(Protocol[P, R_co]):
@@ -221,6 +226,23 @@ class App:
     def bind(self, client: Producer | None) -> None:
         """Makes this the client by which the app's jobs are enqueued: a Client, an AsyncClient, or None for none."""
         self._producer = client
+
+    @property
+    def bound_client(self) -> Producer | None:
+        """What `bind` was given last."""
+        return self._producer
+
+    def test(self, *, deps: Any = _OWN, start: datetime | None = None, seed: int = 1) -> AppTest:
+        """Runs the app's jobs in a test, without a server: `with app.test(deps=fake) as t`. See AppTest.
+
+        deps: what handlers get instead of what the app's lifespan sets up.
+        start: what the clock shows at first, with a time zone; now when not said.
+        seed: of the jitter and whatever else is drawn.
+        """
+        from jobwire.testing import AppTest
+
+        lifespan = self.lifespan() if deps is _OWN else Lifespan(None, deps)
+        return AppTest(self, lifespan, start, seed)
 
     def lifespan(self) -> Lifespan:
         """A new passage through the app's lifespan, for whoever runs its jobs."""

@@ -26,6 +26,7 @@ class Ctx(Generic[DepsT]):
 
     __slots__ = (
         "_cancelled",
+        "_clock",
         "_deadline_ns",
         "_job",
         "_tell",
@@ -49,11 +50,13 @@ class Ctx(Generic[DepsT]):
         deps: DepsT,
         cancelled: Callable[[], bool],
         tell: Callable[[float, bytes], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._job = job
         self._deadline_ns = deadline_ns
         self._cancelled = cancelled
         self._tell = tell
+        self._clock = clock
         self.token = token
         self.type = type
         self.attempt = attempt
@@ -75,7 +78,7 @@ class Ctx(Generic[DepsT]):
     @property
     def time_left(self) -> float:
         """Seconds until the deadline, never negative."""
-        return max(0.0, self.deadline - time.monotonic())
+        return max(0.0, self.deadline - self._clock())
 
     @property
     def cancelled(self) -> bool:

@@ -14,6 +14,7 @@ from jobwire._ctx import Ctx
 from jobwire._errors import HandlerError
 from jobwire._heads import DispatchHead
 from jobwire._job import Execution, Job, JobOptions
+from jobwire._lifespan import Lifespan
 from jobwire._middleware import Middleware
 from jobwire._redact import mark, secrets_in
 from jobwire._signature import Signature
@@ -55,14 +56,19 @@ class Program:
     """
 
     def __init__(
-        self, app: App, make_ctx: MakeCtx, serves: Callable[[str], bool] = lambda name: True
+        self,
+        app: App,
+        make_ctx: MakeCtx,
+        serves: Callable[[str], bool] = lambda name: True,
+        lifespan: Lifespan | None = None,
     ) -> None:
-        """serves: whether this process runs the jobs of that name; all are checked, the others are not set up."""
+        """serves: whether this process runs the jobs of that name; all are checked, the others are not set up.
+        lifespan: in place of the app's."""
         if not app.jobs:
             raise HandlerError(f"app {app.name!r} has no jobs")
         self._make_ctx = make_ctx
         self._middleware = app.middleware
-        self._lifespan = app.lifespan()
+        self._lifespan = app.lifespan() if lifespan is None else lifespan
         self._jobs = [(job, job.signature) for job in app.jobs.values()]
         for job, signature in self._jobs:
             if signature.is_async and job.options.execution is Execution.THREADS:

@@ -27,10 +27,11 @@ manager, or simply one that returns the deps."""
 class Lifespan:
     """One passage through a lifespan function: entered once, left once, by the same thread or event loop."""
 
-    def __init__(self, function: LifespanFunction | None) -> None:
+    def __init__(self, function: LifespanFunction | None, deps: Any = None) -> None:
+        """Without a function, `deps` are what there is."""
         self._function = function
         self._exit: AbstractContextManager[Any] | AbstractAsyncContextManager[Any] | None = None
-        self.deps: Any = None
+        self.deps: Any = deps
 
     @property
     def needs_loop(self) -> bool:
@@ -41,7 +42,10 @@ class Lifespan:
 
     def enter(self) -> Any:
         """Sets up, and returns the deps; raises HandlerError for one that needs an event loop."""
-        found = self._start()
+        if self._function is None:
+            # Whoever gave them has entered them, should they be context managers.
+            return self.deps
+        found = self._start(self._function)
         if isinstance(found, AbstractContextManager):
             self.deps = found.__enter__()
             self._exit = found
@@ -55,7 +59,10 @@ class Lifespan:
 
     async def enter_async(self) -> Any:
         """The same in an event loop, for lifespans of either kind."""
-        found = self._start()
+        if self._function is None:
+            # Whoever gave them has entered them, should they be context managers.
+            return self.deps
+        found = self._start(self._function)
         if isinstance(found, AbstractContextManager):
             self.deps = found.__enter__()
             self._exit = found
@@ -80,10 +87,8 @@ class Lifespan:
         elif leaving is not None:
             leaving.__exit__(None, None, None)
 
-    def _start(self) -> Any:
-        function = self._function
-        if function is None:
-            return None
+    @staticmethod
+    def _start(function: LifespanFunction) -> Any:
         if inspect.isasyncgenfunction(function):
             return contextlib.asynccontextmanager(function)()
         if inspect.isgeneratorfunction(function):

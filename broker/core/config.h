@@ -17,6 +17,7 @@ struct EngineConfig {
   // Bounds on intake.
   std::uint32_t max_queues = 10'000;
   std::uint32_t max_types = 10'000;
+  std::uint32_t max_contracts = 256;  // of one type, since the start
   std::uint64_t max_queue_jobs = 10'000'000;
   std::uint64_t max_queue_bytes = 16ULL << 30;  // of payloads, in the store
   std::uint32_t window_jobs = 16'384;           // per session, submitted and not yet receipted

@@ -78,6 +78,8 @@ struct ResultOut {
   /// The JobError buffer of the last failed attempt; or, if there is none, its words.
   Bytes error;
   std::shared_ptr<const ErrorText> error_text;
+  /// Why no worker that is here may run it; absent when one may, and when it does not wait.
+  std::shared_ptr<const std::string> obstacle;
 };
 
 /// The answer is in the store: read it, then answer the session as ResultOut would (known kFinal;

@@ -24,7 +24,8 @@ bool Engine::restore(const JobRecord& record, Now now) {
     return false;
   const JobIx ix = jobs_.insert(record.id);
   Job& job = jobs_[ix];
-  job.lane = lanes_.lane(lanes_.queue(record.queue), lanes_.type(record.type));
+  job.lane = lanes_.lane(lanes_.queue(record.queue), lanes_.type(record.type),
+                         record.options ? record.options->contract : 0);
   enter(job, record.state);
   job.stored = record.state;
   job.encoding = record.encoding;

@@ -126,6 +126,7 @@ class Engine {
   void refuse(SessionId id, const Submission& job, Code code, const char* field,
               const char* message, Millis retry_after, Effects& out) const;
   bool answer_known(SessionId id, const Submission& job, Effects& out);
+  bool too_many_contracts(std::string_view type, std::uint64_t contract);
   std::optional<Code> full(const Session& session, std::string_view queue,
                            std::uint64_t bytes) const;
   void watch(Job& job, SessionId session);

@@ -17,6 +17,8 @@ constexpr Millis kDeclinesFor{2'000};
 constexpr std::uint16_t kMaxSlots = 1'024;
 constexpr std::uint16_t kMaxCredit = 4'096;
 constexpr std::size_t kMaxServed = 1'000;
+constexpr std::size_t kMaxAccepted = 64;
+constexpr std::size_t kMaxVersionBytes = 128;
 constexpr std::size_t kMaxLogTail = 500;
 
 /// The end of a log, where the reason is; not beginning inside a UTF-8 character.
@@ -174,6 +176,12 @@ void Engine::on(const WorkerReady& event, Now now, Effects& out) {
     if (!is_name(offer.name)) return refuse_all(Code::kInvalidName, "a type's name");
     if (!offered.insert(offer.name).second)
       return refuse_all(Code::kInvalidArgument, "a type twice");
+    if (offer.accepts.size() > kMaxAccepted)
+      return refuse_all(Code::kCreditExceeded, "accepts: at most 64 contracts a type");
+    if (offer.contract == 0 && !offer.accepts.empty())
+      return refuse_all(Code::kInvalidArgument, "accepts: without a contract");
+    if (offer.version.size() > kMaxVersionBytes)
+      return refuse_all(Code::kInvalidArgument, "version: at most 128 bytes");
   }
   if (lanes_.queue_names().size() + event.queues.size() > config_.max_queues + kMaxServed ||
       lanes_.type_names().size() + event.types.size() > config_.max_types + kMaxServed) {
@@ -185,12 +193,17 @@ void Engine::on(const WorkerReady& event, Now now, Effects& out) {
     const QueueIx queue = lanes_.queue(name);
     if (std::find(queues.begin(), queues.end(), queue) == queues.end()) queues.push_back(queue);
   }
-  std::vector<TypeIx> types;
-  for (const TypeOffer& offer : event.types) types.push_back(lanes_.type(offer.name));
+  std::vector<Offer> offers;
+  for (const TypeOffer& offer : event.types) {
+    Contract contract{
+        offer.contract, {offer.accepts.begin(), offer.accepts.end()}, std::string(offer.version)};
+    std::sort(contract.accepts.begin(), contract.accepts.end());
+    offers.push_back({lanes_.type(offer.name), std::move(contract)});
+  }
   const WorkerIx ix = session->second.worker;
   Worker& worker = fleet_[ix];
   lanes_.set_room(ix, Room::kNone);
-  worker.group = lanes_.group(queues, types);
+  worker.group = lanes_.group(queues, offers);
   worker.slots = event.slots;
   worker.credit = event.credit;
   worker.declined_at = Steady{};

@@ -4,6 +4,7 @@
 
 #include "core/admission.h"
 #include "core/engine.h"
+#include "core/obstacles.h"
 
 namespace jobwire::core {
 namespace {
@@ -100,6 +101,14 @@ std::optional<Code> Engine::full(const Session& session, std::string_view name,
   return std::nullopt;
 }
 
+bool Engine::too_many_contracts(std::string_view type, std::uint64_t contract) {
+  const auto known = lanes_.type_names().find(type);
+  if (!known) return false;
+  const std::vector<std::uint64_t>& contracts = lanes_[TypeIx{*known}].contracts;
+  return contracts.size() >= config_.max_contracts &&
+         std::find(contracts.begin(), contracts.end(), contract) == contracts.end();
+}
+
 void Engine::submit(SessionId id, Session& session, const Submission& job, Now now, Effects& out) {
   if (const auto objection = examine(job, now.wall)) {
     refuse(id, job, objection->code, objection->field, objection->message, Millis{0}, out);
@@ -152,6 +161,12 @@ void Engine::submit(SessionId id, Session& session, const Submission& job, Now n
     refuse(id, job, Code::kQuotaExceeded, "type", "too many types", Millis{0}, out);
     return;
   }
+  const std::uint64_t contract = job.options ? job.options->contract : 0;
+  if (contract != 0 && too_many_contracts(job.type, contract)) {
+    refuse(id, job, Code::kQuotaExceeded, "contract", "too many contracts of this type", Millis{0},
+           out);
+    return;
+  }
   Wall due = std::max(now.wall + Millis(static_cast<Millis::rep>(job.delay_ms)),
                       Wall(Millis(job.not_before_ms)));
   const Wall expires{Millis(job.expires_at_ms)};
@@ -169,7 +184,7 @@ void Engine::submit(SessionId id, Session& session, const Submission& job, Now n
   const JobIx ix = jobs_.insert(job.id);
   Job& fresh = jobs_[ix];
   const bool delayed = due > now.wall;
-  fresh.lane = lanes_.lane(queue_ix, lanes_.type(job.type));
+  fresh.lane = lanes_.lane(queue_ix, lanes_.type(job.type), contract);
   move(fresh, delayed ? Move::kSubmitDelayed : Move::kSubmit);
   fresh.encoding = job.encoding;
   fresh.priority = job.priority;
@@ -267,6 +282,7 @@ void Engine::on(const ResultsAsked& event, Now now, Effects& out) {
     return;
   }
   session->second.heard = now.steady;
+  Obstacles obstacles(lanes_, fleet_);
   for (const JobId& id : event.ids) {
     const JobIx ix = jobs_.find(id);
     if (ix == kNoJob && finished_.find(id)) {
@@ -276,6 +292,7 @@ void Engine::on(const ResultsAsked& event, Now now, Effects& out) {
     ResultOut answer;
     if (ix != kNoJob) {
       answer = view(jobs_[ix]);
+      if (answer.state == State::kQueued) answer.obstacle = obstacles.before(jobs_[ix]);
       if (event.wait && answer.known != Known::kFinal) watch(jobs_[ix], event.session);
     } else {
       answer.id = id;

@@ -88,6 +88,8 @@ struct HeldLease {
 struct TypeOffer {
   std::string_view name;
   std::uint64_t contract = 0;
+  std::span<const std::uint64_t> accepts;
+  std::string_view version;
 };
 
 struct WorkerReady {

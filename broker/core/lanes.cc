@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/lanes.h"
 
+#include <algorithm>
 #include <bit>
 #include <cassert>
 
@@ -20,28 +21,33 @@ TypeIx Lanes::type(std::string_view name) {
   return TypeIx{type_names_.add(name)};
 }
 
-LaneIx Lanes::lane(QueueIx queue, TypeIx type) {
-  const std::uint64_t key = (static_cast<std::uint64_t>(raw(queue)) << 32) | raw(type);
+LaneIx Lanes::lane(QueueIx queue, TypeIx type, std::uint64_t contract) {
+  const LaneKey key{queue, type, contract};
   if (const auto known = lane_of_.find(key); known != lane_of_.end()) return known->second;
   const LaneIx ix{static_cast<std::uint32_t>(lanes_.size())};
   lanes_.emplace_back();
   lanes_.back().queue = queue;
   lanes_.back().type = type;
+  lanes_.back().contract = contract;
+  std::vector<std::uint64_t>& contracts = types_[raw(type)].contracts;
+  if (contract != 0 && std::find(contracts.begin(), contracts.end(), contract) == contracts.end())
+    contracts.push_back(contract);
   lane_of_.emplace(key, ix);
   queues_[raw(queue)].lanes.push_back(ix);
   for (std::uint32_t g = 0; g < groups_.size(); ++g) attach(ix, GroupIx{g});
   return ix;
 }
 
-GroupIx Lanes::group(const std::vector<QueueIx>& queues, const std::vector<TypeIx>& types) {
+GroupIx Lanes::group(const std::vector<QueueIx>& queues, const std::vector<Offer>& offers) {
   const auto [entry, fresh] =
-      group_of_.try_emplace({queues, types}, GroupIx{static_cast<std::uint32_t>(groups_.size())});
+      group_of_.try_emplace({queues, offers}, GroupIx{static_cast<std::uint32_t>(groups_.size())});
   if (!fresh) return entry->second;
   groups_.emplace_back();
   Group& group = groups_.back();
   for (const QueueIx queue : queues) group.queues.push_back({queue, {}, false});
-  for (std::size_t i = 0; i < types.size(); ++i) {
-    group.offers.emplace(raw(types[i]), static_cast<std::uint16_t>(i));
+  group.offered = offers;
+  for (std::size_t i = 0; i < offers.size(); ++i) {
+    group.offers.emplace(raw(offers[i].type), static_cast<std::uint16_t>(i));
   }
   for (std::uint32_t l = 0; l < lanes_.size(); ++l) attach(LaneIx{l}, entry->second);
   return entry->second;
@@ -50,7 +56,9 @@ GroupIx Lanes::group(const std::vector<QueueIx>& queues, const std::vector<TypeI
 void Lanes::attach(LaneIx lane_ix, GroupIx group_ix) {
   Lane& lane = lanes_[raw(lane_ix)];
   Group& group = groups_[raw(group_ix)];
-  if (!group.offers.contains(raw(lane.type))) return;
+  const auto offer = group.offers.find(raw(lane.type));
+  if (offer == group.offers.end() || !group.offered[offer->second].contract.takes(lane.contract))
+    return;
   for (std::uint32_t i = 0; i < group.queues.size(); ++i) {
     if (group.queues[i].queue != lane.queue) continue;
     group.queues[i].lanes.push_back(lane_ix);

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/contract.h"
 #include "core/fleet.h"
 #include "core/job_table.h"
 #include "core/names.h"
@@ -20,10 +21,12 @@ namespace jobwire::core {
 
 enum class TypeIx : std::uint32_t {};
 
-/// The jobs of one type in one queue that may run now: a list for each priority, oldest first.
+/// The jobs of one type and contract in one queue that may run now: a list for each priority,
+/// oldest first.
 struct Lane {
   QueueIx queue{};
   TypeIx type{};
+  std::uint64_t contract = 0;
   struct List {
     JobIx head = kNoJob;
     JobIx tail = kNoJob;
@@ -53,9 +56,19 @@ struct JobType {
   /// Measured run time of one job with the worker's own cost, exponentially weighted; 0 until the
   /// first result.
   double run_us = 0;
+  /// Contracts that its jobs came with; the caller bounds their number.
+  std::vector<std::uint64_t> contracts;
 };
 
-/// Workers that serve the same queues and types: they share one ring of queues with work.
+/// What a worker offers: a type, and which of its jobs.
+struct Offer {
+  TypeIx type{};
+  Contract contract;
+  friend auto operator<=>(const Offer&, const Offer&) = default;
+};
+
+/// Workers that serve the same queues, types and contracts: they share one ring of queues with
+/// work.
 struct Group {
   struct Served {
     QueueIx queue{};
@@ -65,6 +78,7 @@ struct Group {
   std::vector<Served> queues;
   std::deque<std::uint32_t> ring;
   std::uint32_t quantum_left = 0;  // chunks that the front queue may still take
+  std::vector<Offer> offered;      // as in Ready.types
   std::unordered_map<std::uint32_t, std::uint16_t> offers;  // type -> position in Ready.types
   std::uint32_t with_room = 0;                              // members in one of the two lists
   struct List {
@@ -88,7 +102,9 @@ class Lanes {
   NameTable& type_names() { return type_names_; }
   QueueIx queue(std::string_view name);  // made when it is new
   TypeIx type(std::string_view name);    // made when it is new
-  LaneIx lane(QueueIx queue, TypeIx type);
+  /// Made when it is new. A lane is served by those groups alone whose workers take its contract,
+  /// so that no job ever reaches a worker that does not.
+  LaneIx lane(QueueIx queue, TypeIx type, std::uint64_t contract);
 
   Queue& operator[](QueueIx ix) { return queues_[raw(ix)]; }
   JobType& operator[](TypeIx ix) { return types_[raw(ix)]; }
@@ -101,8 +117,8 @@ class Lanes {
   QueueIx queue_of(const Job& job) { return lanes_[raw(job.lane)].queue; }
   TypeIx type_of(const Job& job) { return lanes_[raw(job.lane)].type; }
 
-  /// The group of workers with exactly these queues and types, in this order.
-  GroupIx group(const std::vector<QueueIx>& queues, const std::vector<TypeIx>& types);
+  /// The group of workers with exactly these queues and offers, in this order.
+  GroupIx group(const std::vector<QueueIx>& queues, const std::vector<Offer>& offers);
 
   void push_back(JobIx job);
   void push_front(JobIx job);
@@ -133,9 +149,22 @@ class Lanes {
   std::deque<Queue> queues_;
   std::deque<JobType> types_;
   std::deque<Lane> lanes_;
-  std::unordered_map<std::uint64_t, LaneIx> lane_of_;
+  struct LaneKey {
+    QueueIx queue;
+    TypeIx type;
+    std::uint64_t contract;
+    friend bool operator==(const LaneKey&, const LaneKey&) = default;
+  };
+  struct LaneKeyHash {
+    std::size_t operator()(const LaneKey& key) const noexcept {
+      const std::uint64_t names =
+          (static_cast<std::uint64_t>(raw(key.queue)) << 32) | raw(key.type);
+      return names ^ (key.contract * 0x9e3779b97f4a7c15ULL);
+    }
+  };
+  std::unordered_map<LaneKey, LaneIx, LaneKeyHash> lane_of_;
   std::deque<Group> groups_;
-  std::map<std::pair<std::vector<QueueIx>, std::vector<TypeIx>>, GroupIx> group_of_;
+  std::map<std::pair<std::vector<QueueIx>, std::vector<Offer>>, GroupIx> group_of_;
   std::vector<GroupIx> hot_;
 };
 

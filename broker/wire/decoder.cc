@@ -8,6 +8,7 @@
 #include "wire/job_spec.h"
 #include "wire/kinds.h"
 #include "wire/struct_list.h"
+#include "wire/utf8.h"
 
 namespace jobwire::wire {
 namespace {
@@ -311,7 +312,17 @@ void Decoder::read_ready(const Ready& body, const Sender& sender) {
         decoded_ = refuse(core::Code::kInvalidName, "types: a name of 0 or too many bytes");
         return;
       }
-      offers_.push_back({offer->name()->string_view(), offer->contract()});
+      core::TypeOffer taken;
+      taken.name = offer->name()->string_view();
+      taken.contract = offer->contract();
+      if (const auto* accepts = offer->accepts())
+        taken.accepts = {accepts->data(), accepts->size()};
+      if (offer->version()) taken.version = offer->version()->string_view();
+      if (!is_utf8(taken.version)) {
+        decoded_ = refuse(core::Code::kInvalidArgument, "types: a version that is not UTF-8");
+        return;
+      }
+      offers_.push_back(taken);
     }
   }
   if (!read_leases(body.held())) return;

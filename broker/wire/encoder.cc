@@ -236,6 +236,7 @@ std::size_t Encoder::put_results(std::span<const core::ResultOut> results,
   builder_.Clear();
   blob_.clear();
   result_views_.clear();
+  obstacle_offsets_.clear();
   ByteSpan alone;
   for (std::size_t i = 0; i < most; ++i) {
     const core::ResultOut& result = results[index_of(keys[i])];
@@ -250,6 +251,12 @@ std::size_t Encoder::put_results(std::span<const core::ResultOut> results,
     }
     const auto offset = static_cast<std::uint32_t>(blob_.size());
     if (alone.empty()) blob_.insert(blob_.end(), payload.begin(), payload.end());
+    if (result.obstacle) {
+      // Mostly one reason for many jobs: its text is there once.
+      const auto text = builder_.CreateSharedString(*result.obstacle);
+      obstacle_offsets_.push_back(
+          CreateObstacle(builder_, static_cast<std::uint32_t>(result_views_.size()), text));
+    }
     result_views_.emplace_back(
         to_wire(result.id), offset, static_cast<std::uint32_t>(payload.size()),
         to_ms(result.created), to_ms(result.started), to_ms(result.finished),
@@ -260,7 +267,10 @@ std::size_t Encoder::put_results(std::span<const core::ResultOut> results,
     if (!alone.empty()) break;
   }
   const auto views = builder_.CreateVectorOfStructs(result_views_);
-  const ByteSpan envelope = finish(Body::ResultPush, CreateResultPush(builder_, request, views));
+  flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<Obstacle>>> obstacles;
+  if (!obstacle_offsets_.empty()) obstacles = builder_.CreateVector(obstacle_offsets_);
+  const ByteSpan envelope =
+      finish(Body::ResultPush, CreateResultPush(builder_, request, views, obstacles));
   put(session_of(keys[0]), Body::ResultPush, envelope, alone.empty() ? ByteSpan(blob_) : alone,
       result_views_.size(), sink);
   return result_views_.size();

@@ -121,6 +121,7 @@ class Encoder {
   std::vector<flatbuffers::Offset<Refusal>> refusal_offsets_;
   std::vector<flatbuffers::Offset<Header>> header_offsets_;
   std::vector<flatbuffers::Offset<DispatchExtra>> extra_offsets_;
+  std::vector<flatbuffers::Offset<Obstacle>> obstacle_offsets_;
   std::vector<DispatchHead> dispatch_heads_;
   std::vector<ResultView> result_views_;
   std::vector<LeaseRefusal> lease_refusals_;

@@ -89,6 +89,8 @@ const char* name_of(Met met) {
       return "gave up";
     case Met::kDispatched:
       return "dispatched";
+    case Met::kEarlierContract:
+      return "dispatched to a worker of a later contract";
     case Met::kResultResent:
       return "result resent";
     case Met::kStaleResult:

@@ -51,6 +51,7 @@ enum class Met : std::uint8_t {
   kShuttingDown,
   kGaveUp,
   kDispatched,
+  kEarlierContract,
   kResultResent,
   kStaleResult,
   kAdopted,

@@ -256,6 +256,8 @@ void Ledger::inserted(const core::JobRecord& job, core::Wall now) {
   if (key != spec.dedup_key) violated("stored with another dedup key", job.id);
   if ((job.options && job.options->has_retry) != spec.retry.has_value())
     violated("stored without its retry policy", job.id);
+  if ((job.options ? job.options->contract : 0) != spec.contract)
+    violated("stored with another contract", job.id);
   if (job.options && job.options->headers != spec.headers)
     violated("stored with other headers", job.id);
   if (key.empty()) return;

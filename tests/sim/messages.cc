@@ -72,7 +72,7 @@ Offset<wire::JobSpec> put_job(FlatBufferBuilder& b, const JobSpec& job, Buffer& 
       b, &id, queue, type, offset, static_cast<std::uint32_t>(job.payload.size()),
       static_cast<wire::Encoding>(job.encoding), job.priority, job.timeout_ms, job.delay_ms,
       job.not_before_ms, job.expires_at_ms, job.result_ttl_ms, retry, key, job.dedup_window_ms,
-      header_list, 0, job.watch, job.keep_payload);
+      header_list, job.contract, job.watch, job.keep_payload);
 }
 
 }  // namespace
@@ -123,12 +123,14 @@ Packet cancel(std::uint64_t request, std::span<const core::JobId> ids) {
 }
 
 Packet ready(const std::vector<std::string>& queues, const std::vector<std::string>& types,
-             std::uint16_t slots, std::uint16_t credit, const std::vector<LeaseNote>& held) {
+             const core::Contract& contract, std::uint16_t slots, std::uint16_t credit,
+             const std::vector<LeaseNote>& held) {
   FlatBufferBuilder b;
   const auto queue_list = b.CreateVectorOfStrings(queues);
   std::vector<Offset<wire::TypeOffer>> offers;
   for (const std::string& type : types)
-    offers.push_back(wire::CreateTypeOffer(b, b.CreateString(type)));
+    offers.push_back(wire::CreateTypeOffer(b, b.CreateString(type), contract.hash, 0, 0, 0,
+                                           b.CreateVector(contract.accepts)));
   const auto type_list = b.CreateVector(offers);
   const auto leases = b.CreateVectorOfStructs(heads_of(held));
   return finish(b, wire::Body::Ready,

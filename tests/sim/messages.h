@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/contract.h"
 #include "core/event.h"
 #include "core/record.h"
 #include "sim/network.h"
@@ -32,6 +33,7 @@ struct JobSpec {
   std::uint64_t dedup_window_ms = 0;
   std::vector<std::pair<std::string, std::string>> headers;
   std::optional<core::RetryPolicy> retry;
+  std::uint64_t contract = 0;
   bool watch = false;
   bool keep_payload = false;
 };
@@ -64,7 +66,8 @@ Packet submit(std::uint64_t request, std::span<const JobSpec* const> jobs);
 Packet result_request(std::uint64_t request, std::span<const core::JobId> ids, bool wait);
 Packet cancel(std::uint64_t request, std::span<const core::JobId> ids);
 Packet ready(const std::vector<std::string>& queues, const std::vector<std::string>& types,
-             std::uint16_t slots, std::uint16_t credit, const std::vector<LeaseNote>& held);
+             const core::Contract& contract, std::uint16_t slots, std::uint16_t credit,
+             const std::vector<LeaseNote>& held);
 Packet results(std::uint64_t sequence, std::span<const ResultNote> results);
 Packet hand_back(std::span<const core::LeaseToken> tokens);
 Packet worker_down(std::uint64_t worker, core::WorkerEnd end,

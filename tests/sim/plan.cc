@@ -85,6 +85,7 @@ Plan draw_plan(std::uint64_t seed, bool thorough) {
   const char* const types[] = {"resize", "send", "render"};
   for (std::int64_t i = dice.between(1, 3); i-- > 0;) plan.queues.emplace_back(queues[i]);
   for (std::int64_t i = dice.between(1, 3); i-- > 0;) plan.types.emplace_back(types[i]);
+  plan.contracts = static_cast<std::uint32_t>(dice.between(0, 3));
 
   plan.latency_most = dice.chance(0.8) ? Micros(2'000) : Micros(dice.between(20'000, 300'000));
   if (plan.faults.stall > 0) plan.pipe_messages = static_cast<std::uint32_t>(dice.between(2, 20));

@@ -135,6 +135,8 @@ JobSpec Producer::draw_job(bool& invalid) {
   }
   if (dice_.chance(0.1)) job.headers = {{"trace", "t-" + std::to_string(made_)}};
   if (dice_.chance(plan.own_retry)) job.retry = draw_retry();
+  if (dice_.chance(0.5))
+    job.contract = static_cast<std::uint64_t>(dice_.between(0, plan.contracts));
   job.watch = dice_.chance(0.5);
   job.keep_payload = dice_.chance(0.2);
   invalid = dice_.chance(plan.invalid);

@@ -26,6 +26,12 @@ Worker::Worker(Scene& scene, Dice dice, Agent* agent, const core::HostId& host,
   // Somebody must serve everything.
   if (queues_.empty() || number % 2 == 1 || scene_.calm) queues_ = plan.queues;
   if (types_.empty() || number % 2 == 1 || scene_.calm) types_ = plan.types;
+  const bool serves_everything = number % 2 == 1 || scene_.calm;
+  const std::int64_t built_with = dice_.between(0, plan.contracts);
+  contract_.hash = serves_everything ? plan.contracts : static_cast<std::uint64_t>(built_with);
+  for (std::uint64_t earlier = 1; earlier < contract_.hash; ++earlier) {
+    if (serves_everything || dice_.chance(0.5)) contract_.accepts.push_back(earlier);
+  }
   slots_ = static_cast<std::uint16_t>(dice_.between(1, 3));
   credit_ = static_cast<std::uint16_t>(slots_ + dice_.between(0, 6));
   scene_.network.connect(*this, ports::Side::kWorkers);
@@ -122,7 +128,7 @@ void Worker::say_ready() {
     const bool finished = lease.at == At::kFinished || lease.at == At::kSent;
     held.push_back({lease.token, lease.job, number_, lease.started_ms, lease.attempt, finished});
   }
-  send(ready(queues_, types_, slots_, credit_, held));
+  send(ready(queues_, types_, contract_, slots_, credit_, held));
 }
 
 void Worker::receive(const wire::Message& message, ByteSpan blob) {
@@ -202,6 +208,10 @@ void Worker::take(const wire::Dispatch& dispatch, ByteSpan) {
     if (std::find(queues_.begin(), queues_.end(), truth.spec.queue) == queues_.end()) {
       throw Violation("a dispatch from a queue that is not served");
     }
+    if (!contract_.takes(truth.spec.contract))
+      throw Violation("a dispatch to a worker that does not take its contract");
+    if (truth.spec.contract != 0 && truth.spec.contract != contract_.hash)
+      scene_.coverage.met(Met::kEarlierContract);
     Held held;
     held.token = token;
     held.job = id_of<core::JobId>(head->job());

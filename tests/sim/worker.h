@@ -88,6 +88,7 @@ class Worker : public Peer {
   std::uint64_t number_;
   std::vector<std::string> queues_;
   std::vector<std::string> types_;
+  core::Contract contract_;  // the same for each type
   std::uint16_t slots_;
   std::uint16_t credit_;
   bool alive_ = true;

@@ -233,6 +233,8 @@ TEST_F(GoldenTest, Ready) {
   ASSERT_EQ(ready.types.size(), 2U);
   EXPECT_EQ(ready.types[0].name, "thumbnail");
   EXPECT_EQ(ready.types[0].contract, 99U);
+  EXPECT_THAT(ready.types[0].accepts, ElementsAre(97, 98));
+  EXPECT_EQ(ready.types[0].version, "2");
   EXPECT_EQ(ready.types[1].name, "send");
   EXPECT_EQ(ready.slots, 2);
   EXPECT_EQ(ready.credit, 64);
@@ -324,6 +326,7 @@ TEST_F(GoldenTest, ResultPushIsEncoded) {
                      core::Micros{900},
                      core::Bytes::copy_of(std::string_view("42")),
                      {},
+                     {},
                      {}};
   core::ResultOut dead{kSession,
                        43,
@@ -340,10 +343,26 @@ TEST_F(GoldenTest, ResultPushIsEncoded) {
                        core::Micros{1000},
                        {},
                        core::Bytes::copy_of(std::span(good("result_push").blob).subspan(2)),
+                       {},
                        {}};
   core::Effects effects;
   effects.results = {ok, dead};
   expect_encoded(effects, "result_push");
+}
+
+TEST_F(GoldenTest, ResultPushSaysWhatIsInTheWayOfAJobThatWaits) {
+  core::ResultOut waiting;
+  waiting.session = kSession;
+  waiting.request = 45;
+  waiting.id = job(10);
+  waiting.known = core::Known::kWaiting;
+  waiting.state = core::State::kQueued;
+  waiting.created = wall(1);
+  waiting.obstacle =
+      std::make_shared<const std::string>("no worker that is here serves queue images");
+  core::Effects effects;
+  effects.results = {waiting};
+  expect_encoded(effects, "result_push_waiting");
 }
 
 TEST_F(GoldenTest, DispatchIsEncoded) {

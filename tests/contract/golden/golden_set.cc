@@ -202,6 +202,14 @@ std::vector<Golden> golden_messages(const Schema& schema) {
                              "known": "Final", "state": "Dead", "reason": "Raised", "encoding": 0, "pushed": false,
                              "payload_is_error": true}])"),
       joined(bytes("42"), error));
+  add("result_push_waiting", "broker",
+      body(
+          "ResultPush",
+          "\"request\": 45, \"results\": [{\"id\": " + id_text(10) +
+              R"(, "payload_offset": 0, "payload_size": 0, "created_ms": 1, "started_ms": 0, "finished_ms": 0,
+                  "run_us": 0, "attempts": 0, "known": "Waiting", "state": "Queued", "reason": 0,
+                  "encoding": 0, "pushed": false, "payload_is_error": false}],
+                  "obstacles": [{"index": 0, "message": "no worker that is here serves queue images"}])"));
   add("cancel", "producer",
       body("Cancel", "\"request\": 44, \"ids\": [" + id_text(10) + "], \"reason\": \"no longer\""));
   add("cancel_reply", "broker",
@@ -211,7 +219,7 @@ std::vector<Golden> golden_messages(const Schema& schema) {
   add("ready", "worker",
       body(
           "Ready",
-          R"("queues": ["images", "mail"], "types": [{"name": "thumbnail", "contract": 99, "version": "2"},
+          R"("queues": ["images", "mail"], "types": [{"name": "thumbnail", "contract": 99, "version": "2", "accepts": [97, 98]},
                     {"name": "send"}], "slots": 2, "credit": 64, "held": [)" +
               lease(40, true) + ", " + lease(80, false) + "]"));
   add("dispatch", "broker",

@@ -199,11 +199,16 @@ class EngineTest : public ::testing::Test {
     std::uint16_t slots = 1;
     std::uint16_t credit = 1;
     std::vector<HeldLease> held{};
+    /// The contract of every type.
+    std::uint64_t contract = 0;
+    std::vector<std::uint64_t> accepts{};
+    std::string_view version{};
   };
 
   Effects ready(SessionId session, const Serves& serves) {
     std::vector<TypeOffer> types;
-    for (const std::string_view name : serves.types) types.push_back({name, 0});
+    for (const std::string_view name : serves.types)
+      types.push_back({name, serves.contract, serves.accepts, serves.version});
     WorkerReady event;
     event.session = session;
     event.queues = serves.queues;

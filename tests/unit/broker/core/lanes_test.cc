@@ -24,14 +24,14 @@ class LanesTest : public ::testing::Test {
     return ix;
   }
   LaneIx lane(std::string_view queue = "q", std::string_view type = "t") {
-    return lanes.lane(lanes.queue(queue), lanes.type(type));
+    return lanes.lane(lanes.queue(queue), lanes.type(type), 0);
   }
   GroupIx group(std::vector<std::string_view> queues, std::vector<std::string_view> types) {
     std::vector<QueueIx> q;
-    std::vector<TypeIx> t;
+    std::vector<Offer> offers;
     for (const auto name : queues) q.push_back(lanes.queue(name));
-    for (const auto name : types) t.push_back(lanes.type(name));
-    return lanes.group(q, t);
+    for (const auto name : types) offers.push_back({lanes.type(name), {}});
+    return lanes.group(q, offers);
   }
   WorkerIx worker(GroupIx in) {
     const WorkerIx ix = fleet.add_worker(host_id(1), WorkerNumber{++workers_});

@@ -49,7 +49,9 @@ class DecodedWalk {
   void walk(const core::CancelAsked& asked) { objects(asked.ids); }
   void walk(const core::WorkerReady& ready) {
     for (const std::string_view queue : ready.queues) walk(queue);
-    for (const core::TypeOffer& offer : ready.types) walk(offer.name);
+    for (const core::TypeOffer& offer : ready.types) {
+      walk(offer.name), walk(offer.version), objects(offer.accepts);
+    }
     objects(ready.held);
   }
   void walk(const core::ResultsReported& reported) {

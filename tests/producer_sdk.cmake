@@ -18,6 +18,7 @@ if(JOBWIRE_BUILD_TESTS)
     SOURCES ${sdk_tests}/client_test.cc LIBS jobwire_scripted_broker)
   jobwire_test(producer_sdk_pending_test RING unit SOURCES ${sdk_tests}/pending_test.cc LIBS jobwire_scripted_broker)
   jobwire_test(producer_sdk_connection_test RING unit SOURCES ${sdk_tests}/connection_test.cc LIBS jobwire_scripted_broker)
+  jobwire_test(producer_sdk_operator_test RING unit SOURCES ${sdk_tests}/operator_test.cc LIBS jobwire_scripted_broker)
   jobwire_test(producer_sdk_plain_caller_test RING unit
     SOURCES ${sdk_tests}/plain_caller_test.cc ${sdk_tests}/plain_caller.cc LIBS jobwire_scripted_broker)
   set_source_files_properties(${sdk_tests}/plain_caller.cc PROPERTIES COMPILE_OPTIONS "-fno-exceptions;-fno-rtti")
@@ -29,7 +30,8 @@ if(JOBWIRE_BUILD_TESTS)
   # Tests of what is hidden in the library see its sources.
   if(NOT BUILD_SHARED_LIBS)
     jobwire_test(producer_sdk_parts_test RING unit
-      SOURCES ${sdk_tests}/endpoints_test.cc ${sdk_tests}/id_table_test.cc ${sdk_tests}/job_check_test.cc
+      SOURCES ${sdk_tests}/base64_test.cc ${sdk_tests}/endpoints_test.cc
+              ${sdk_tests}/id_table_test.cc ${sdk_tests}/job_check_test.cc
               ${sdk_tests}/job_id_test.cc ${sdk_tests}/outbound_test.cc ${sdk_tests}/reconnect_test.cc
               ${sdk_tests}/result_test.cc
       LIBS jobwire::client jobwire_schemas)

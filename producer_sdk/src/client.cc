@@ -11,7 +11,6 @@ JOBWIRE_NAMESPACE_BEGIN
 
 using client_detail::deadline_in;
 using client_detail::PendingState;
-using client_detail::Question;
 using client_detail::Session;
 
 Client::Client(std::unique_ptr<Session> session) : session_(std::move(session)) {}
@@ -31,7 +30,7 @@ Client::~Client() {
 
 Result<Client> Client::connect(std::string_view endpoints, ClientOptions options,
                                std::stop_token stop) {
-  auto session = Session::open(endpoints, std::move(options), stop);
+  auto session = Session::open(endpoints, Session::Role::Producer, std::move(options), stop);
   if (!session) return session.error();
   return Client(std::move(*session));
 }
@@ -106,7 +105,7 @@ Pending<JobResult> Client::watch(const JobId& id) {
 }
 
 Result<JobResult> Client::result(const JobId& id, std::stop_token stop) {
-  auto answer = session_->ask(Question::Kind::State, id, {}, stop);
+  auto answer = session_->state(id, stop);
   if (answer && !is_final(answer->state())) {
     return Error(ErrorCode::NotFinished, "the job is " + std::string(to_string(answer->state())));
   }
@@ -114,13 +113,13 @@ Result<JobResult> Client::result(const JobId& id, std::stop_token stop) {
 }
 
 Result<JobStatus> Client::status(const JobId& id, std::stop_token stop) {
-  const auto answer = session_->ask(Question::Kind::State, id, {}, stop);
+  const auto answer = session_->state(id, stop);
   if (!answer) return answer.error();
   return answer->status();
 }
 
 Result<JobState> Client::cancel(const JobId& id, std::string_view reason, std::stop_token stop) {
-  const auto answer = session_->ask(Question::Kind::Cancel, id, reason, stop);
+  const auto answer = session_->cancel(id, reason, stop);
   if (!answer) return answer.error();
   return answer->state();
 }

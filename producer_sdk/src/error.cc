@@ -34,6 +34,8 @@ std::string_view to_string(ErrorCode code) noexcept {
       return "UnknownJob";
     case ErrorCode::GoneJob:
       return "GoneJob";
+    case ErrorCode::UnknownQueue:
+      return "UnknownQueue";
     case ErrorCode::NotFinished:
       return "NotFinished";
     case ErrorCode::AlreadyFinal:
@@ -65,6 +67,7 @@ bool Error::retryable() const noexcept {
     case ErrorCode::Incompatible:
     case ErrorCode::UnknownJob:
     case ErrorCode::GoneJob:
+    case ErrorCode::UnknownQueue:
     case ErrorCode::AlreadyFinal:
     case ErrorCode::Closed:
     case ErrorCode::Internal:

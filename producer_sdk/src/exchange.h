@@ -12,7 +12,7 @@
 #include "deadline.h"
 #include "jobwire/client_options.h"
 #include "phase.h"
-#include "questions.h"
+#include "request.h"
 #include "waker.h"
 #include "watches.h"
 
@@ -38,8 +38,10 @@ struct Counters {
 
 /// Everything that callers and the I/O thread share. Each member is thread-safe by itself.
 struct Exchange {
-  Exchange(std::vector<std::string> broker_endpoints, ClientOptions client_options)
-      : endpoints(std::move(broker_endpoints)),
+  Exchange(std::vector<std::string> broker_endpoints, ClientOptions client_options,
+           bool as_operator)
+      : operates(as_operator),
+        endpoints(std::move(broker_endpoints)),
         options(std::move(client_options)),
         backlog(options, waker),
         watches(options),
@@ -59,13 +61,15 @@ struct Exchange {
     options.on_job_event()({JobEvent::Kind::Ended, status.id, nullptr, {}, nullptr, &status});
   }
 
+  /// Greets as Operator instead of Producer.
+  const bool operates;
   /// At least one.
   const std::vector<std::string> endpoints;
   const ClientOptions options;
   Waker waker;
   Backlog backlog;
   Watches watches;
-  Questions questions;
+  Requests requests;
   Phase phase;
   Counters counters;
   /// The broker's limit as Welcome told it, the protocol's default before.

@@ -11,6 +11,7 @@ const wire::Message* Inbound::open(std::span<const std::byte> envelope) {
   if (envelope.size() < kLeastBytes || envelope.size() > kMaxEnvelopeBytes) return nullptr;
   const std::size_t words = (envelope.size() + 7) / 8;
   if (memory_.size() < words) memory_.resize(words);
+  size_ = envelope.size();
   std::memcpy(memory_.data(), envelope.data(), envelope.size());
   const auto* buffer = reinterpret_cast<const std::uint8_t*>(memory_.data());
   auto verifier = bounded_verifier(buffer, envelope.size());

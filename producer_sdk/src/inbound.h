@@ -18,9 +18,14 @@ class Inbound {
  public:
   /// The message in these bytes, or null. Valid until the next call.
   const wire::Message* open(std::span<const std::byte> envelope);
+  /// The bytes of the message that was opened last. Aligned for FlatBuffers.
+  [[nodiscard]] std::span<const std::byte> bytes() const noexcept {
+    return std::as_bytes(std::span(memory_)).first(size_);
+  }
 
  private:
   std::vector<std::uint64_t> memory_;
+  std::size_t size_ = 0;
 };
 
 }  // namespace client_detail

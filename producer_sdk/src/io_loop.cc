@@ -42,6 +42,28 @@ std::size_t count_of(const T* vector) {
   return vector ? vector->size() : 0;
 }
 
+std::string refusal_text(const wire::Receipts& receipts, std::size_t index) {
+  std::string text;
+  for (std::size_t r = 0; r < count_of(receipts.refusals()); ++r) {
+    const auto* detail = receipts.refusals()->Get(static_cast<flatbuffers::uoffset_t>(r));
+    if (detail->index() != index) continue;
+    if (count_of(detail->field()) > 0) text = detail->field()->str() + ": ";
+    if (detail->message()) text += detail->message()->str();
+    break;
+  }
+  return text;
+}
+
+/// The request that a message answers; 0 for one that answers none.
+std::uint64_t number_of(const wire::Message& message) {
+  if (const auto* push = message.body_as_ResultPush()) return push->request();
+  if (const auto* reply = message.body_as_CancelReply()) return reply->request();
+  if (const auto* reply = message.body_as_QueueReply()) return reply->request();
+  if (const auto* report = message.body_as_SweepReport()) return report->request();
+  if (const auto* page = message.body_as_DeadPage()) return page->request();
+  return 0;
+}
+
 }  // namespace
 
 IoLoop::IoLoop(Exchange& exchange, std::unique_ptr<Link> link)
@@ -62,7 +84,7 @@ void IoLoop::run() {
     bool busy = drain_events();
     busy = drain_messages() || busy;
     if (state_ == State::Open) {
-      busy = send_questions() || busy;
+      busy = send_requests() || busy;
       busy = send_jobs() || busy;
     }
     tick();
@@ -160,7 +182,7 @@ void IoLoop::give_up_endpoint() {
 
 void IoLoop::greet() {
   lose_session(State::Greeting);
-  if (send(outbound_.hello(exchange_.options.name() + kVersion))) {
+  if (send(outbound_.hello(exchange_.options.name() + kVersion, exchange_.operates))) {
     next_hello_ = now_ + std::min(kSlowestHello, kFirstHello * (1 << unanswered_hellos_));
     ++unanswered_hellos_;
   } else {
@@ -175,7 +197,7 @@ void IoLoop::lose_session(State state) {
   next_hello_ = now_ + kFirstHello;
   requeue_in_flight();
   // Answers to what was asked will not come: ask again.
-  for (auto& [request, question] : asked_) unasked_.push_back(std::move(question));
+  for (auto& [number, request] : asked_) unasked_.push_back(std::move(request));
   asked_.clear();
 }
 
@@ -236,21 +258,17 @@ void IoLoop::tick() {
 
 // ---------------------------------------------------------------- sending
 
-bool IoLoop::ask(const Question& question, std::uint64_t request) {
-  if (question.kind == Question::Kind::Cancel) {
-    return send(outbound_.cancel(request, question.id, question.reason));
-  }
-  return send(outbound_.result_request(request, {&question.id, 1}, false));
-}
-
-bool IoLoop::send_questions() {
-  for (Question& question : exchange_.questions.take()) unasked_.push_back(std::move(question));
+bool IoLoop::send_requests() {
+  for (auto& request : exchange_.requests.take()) unasked_.push_back(std::move(request));
   bool any = false;
   std::size_t sent = 0;
   for (; sent < unasked_.size(); ++sent) {
-    const std::uint64_t request = ++last_request_;
-    if (!ask(unasked_[sent], request)) break;
-    asked_.emplace(request, std::move(unasked_[sent]));
+    const std::uint64_t number = ++last_request_;
+    request_builder_.Clear();
+    Blob blob;
+    unasked_[sent]->write(number, request_builder_, blob);
+    if (!send({request_builder_.GetBufferPointer(), request_builder_.GetSize()}, blob)) break;
+    asked_.emplace(number, std::move(unasked_[sent]));
     any = true;
   }
   unasked_.erase(unasked_.begin(), unasked_.begin() + static_cast<std::ptrdiff_t>(sent));
@@ -418,20 +436,18 @@ void IoLoop::handle(const wire::Receipts& receipts) {
   EntryList done;
   for (std::size_t i = 0; i < count_of(heads); ++i) {
     const wire::ReceiptHead& head = *heads->Get(static_cast<flatbuffers::uoffset_t>(i));
+    const bool accepted = head.code() == wire::Code::Unspecified;
+    std::string message = accepted ? std::string() : refusal_text(receipts, i);
     InFlight* found = in_flight_ids_.find(from_wire(head.id()));
-    if (!found) continue;  // settled before: this answers a resend
-    land(*found, done);
-    if (head.code() == wire::Code::Unspecified) {
-      accept(done.back(), head);
+    if (!found) {  // settled before, and this answers a resend; or an import's
+      const Error error = refusal(head.code(), std::move(message), head.retry_after_ms());
+      offer_receipt(head, accepted ? nullptr : &error);
       continue;
     }
-    std::string message;
-    for (std::size_t r = 0; r < count_of(receipts.refusals()); ++r) {
-      const auto* detail = receipts.refusals()->Get(static_cast<flatbuffers::uoffset_t>(r));
-      if (detail->index() != i) continue;
-      if (count_of(detail->field()) > 0) message = detail->field()->str() + ": ";
-      if (detail->message()) message += detail->message()->str();
-      break;
+    land(*found, done);
+    if (accepted) {
+      accept(done.back(), head);
+      continue;
     }
     refuse(done, head.code(), std::move(message), head.retry_after_ms());
   }
@@ -459,7 +475,7 @@ void IoLoop::handle(const wire::Refused& refused) {
     return;
   }
   if (const auto asked = asked_.find(refused.request()); asked != asked_.end()) {
-    asked->second.answer.settle(refusal(code, std::move(message), refused.retry_after_ms()));
+    asked->second->fail(refusal(code, std::move(message), refused.retry_after_ms()));
     asked_.erase(asked);
     return;
   }
@@ -498,15 +514,6 @@ void IoLoop::handle(const wire::ResultPush& push, std::span<const std::byte> blo
     }
     answers.emplace_back(from_wire(view.id()), std::move(*answer));
   }
-  if (const auto asked = asked_.find(push.request()); asked != asked_.end()) {
-    for (auto& [id, answer] : answers) {
-      if (id != asked->second.id) continue;
-      asked->second.answer.settle(std::move(answer));
-      asked_.erase(asked);
-      break;
-    }
-    return;
-  }
   std::vector<JobResult> results;
   results.reserve(answers.size());
   for (auto& [id, answer] : answers) {
@@ -527,26 +534,34 @@ void IoLoop::handle(const wire::ResultPush& push, std::span<const std::byte> blo
   exchange_.watches.complete(std::move(results));
 }
 
-void IoLoop::handle(const wire::CancelReply& reply) {
-  const auto asked = asked_.find(reply.request());
-  if (asked == asked_.end()) return;
-  for (std::size_t i = 0; i < count_of(reply.heads()); ++i) {
-    const wire::CancelHead& head = *reply.heads()->Get(static_cast<flatbuffers::uoffset_t>(i));
-    if (from_wire(head.id()) != asked->second.id) continue;
-    if (head.code() == wire::Code::Unspecified) {
-      JobResult result;
-      JobResultAccess::status(result).id = asked->second.id;
-      JobResultAccess::status(result).state = from_wire(head.state());
-      asked->second.answer.settle(std::move(result));
-    } else {
-      asked->second.answer.settle(refusal(head.code(), {}, 0));
-    }
-    asked_.erase(asked);
+bool IoLoop::answer(std::uint64_t number, const Reply& reply) {
+  const auto asked = asked_.find(number);
+  if (asked == asked_.end()) return false;
+  switch (asked->second->read(reply)) {
+    case Request::Read::Done:
+      asked_.erase(asked);
+      break;
+    case Request::Read::More:
+      break;
+    case Request::Read::Malformed:
+      malformed();
+      break;
+  }
+  return true;
+}
+
+void IoLoop::offer_receipt(const wire::ReceiptHead& head, const Error* refusal) {
+  for (auto asked = asked_.begin(); asked != asked_.end(); ++asked) {
+    if (!asked->second->receipt(head, refusal)) continue;
+    if (asked->second->complete()) asked_.erase(asked);
     return;
   }
 }
 
 void IoLoop::handle(const wire::Message& message, std::span<const std::byte> blob) {
+  if (const std::uint64_t number = number_of(message); number != 0) {
+    if (answer(number, {message, inbound_.bytes(), blob})) return;
+  }
   switch (message.body_type()) {
     case wire::Body::Welcome:
       if (const auto* welcome = message.body_as_Welcome()) return handle(*welcome);
@@ -560,9 +575,11 @@ void IoLoop::handle(const wire::Message& message, std::span<const std::byte> blo
     case wire::Body::ResultPush:
       if (const auto* push = message.body_as_ResultPush()) return handle(*push, blob);
       break;
-    case wire::Body::CancelReply:
-      if (const auto* reply = message.body_as_CancelReply()) return handle(*reply);
-      break;
+    case wire::Body::CancelReply:  // to somebody who no longer waits
+    case wire::Body::QueueReply:
+    case wire::Body::SweepReport:
+    case wire::Body::DeadPage:
+      return;
     case wire::Body::Heartbeat:
       return;
     case wire::Body::Goodbye:  // it is leaving: whoever comes next, here or elsewhere, is greeted
@@ -607,16 +624,16 @@ void IoLoop::sweep() {
   settle(std::move(done));
 
   if (state_ != State::Open) {
-    for (Question& question : exchange_.questions.take()) unasked_.push_back(std::move(question));
+    for (auto& request : exchange_.requests.take()) unasked_.push_back(std::move(request));
   }
-  std::erase_if(unasked_, [this](const Question& question) {
-    if (question.deadline > now_) return false;
-    question.answer.settle(late_error(false));
+  std::erase_if(unasked_, [this](const auto& request) {
+    if (request->deadline() > now_) return false;
+    request->fail(late_error(false));
     return true;
   });
   std::erase_if(asked_, [this](const auto& asked) {
-    if (asked.second.deadline > now_) return false;
-    asked.second.answer.settle(late_error(true));
+    if (asked.second->deadline() > now_) return false;
+    asked.second->fail(late_error(true));
     return true;
   });
   if (now_ >= ask_again_) {
@@ -632,9 +649,9 @@ EntryList IoLoop::take_unsettled() {
   return all;
 }
 
-std::vector<Question> IoLoop::take_unanswered() {
-  std::vector<Question> all = std::move(unasked_);
-  for (auto& [request, question] : asked_) all.push_back(std::move(question));
+std::vector<std::shared_ptr<Request>> IoLoop::take_unanswered() {
+  auto all = std::move(unasked_);
+  for (auto& [number, request] : asked_) all.push_back(std::move(request));
   asked_.clear();
   return all;
 }

@@ -32,8 +32,8 @@ class IoLoop {
 
   /// After run(): the jobs that were sent or held back here, and not settled.
   EntryList take_unsettled();
-  /// After run(): the questions without an answer.
-  std::vector<Question> take_unanswered();
+  /// After run(): the requests without an answer.
+  std::vector<std::shared_ptr<Request>> take_unanswered();
 
  private:
   /// Resting until the next attempt, connecting, waiting for the welcome, in a session.
@@ -49,7 +49,7 @@ class IoLoop {
 
   bool drain_events();
   bool drain_messages();
-  bool send_questions();
+  bool send_requests();
   bool send_jobs();
   void tick();
   void sweep();
@@ -60,7 +60,9 @@ class IoLoop {
   void handle(const wire::Refused& refused);
   void handle(const wire::Receipts& receipts);
   void handle(const wire::ResultPush& push, std::span<const std::byte> blob);
-  void handle(const wire::CancelReply& reply);
+  /// Gives a reply to the request that asked for it; false when none did.
+  bool answer(std::uint64_t number, const Reply& reply);
+  void offer_receipt(const wire::ReceiptHead& head, const Error* refusal);
   void malformed() {
     exchange_.counters.malformed.add();
     exchange_.log(LogLevel::Error, "a message from the broker was no valid protocol");
@@ -75,7 +77,6 @@ class IoLoop {
   /// Everything that was asked for or sent must be asked for and sent again.
   void lose_session(State state);
   bool send(std::span<const std::uint8_t> envelope, const Blob& blob = {});
-  bool ask(const Question& question, std::uint64_t request);
 
   /// Takes an entry out of flight; it goes to the end of `list`.
   void land(InFlight entry, EntryList& list);
@@ -123,8 +124,9 @@ class IoLoop {
   IdTable<InFlight> in_flight_ids_;
   std::size_t in_flight_bytes_ = 0;
   EntryList delayed_;
-  std::vector<Question> unasked_;
-  std::unordered_map<std::uint64_t, Question> asked_;
+  flatbuffers::FlatBufferBuilder request_builder_;
+  std::vector<std::shared_ptr<Request>> unasked_;
+  std::unordered_map<std::uint64_t, std::shared_ptr<Request>> asked_;
   // What settle() passes on, gathered while a message is read.
   std::vector<Watches::Accepted> accepted_;
   std::vector<std::pair<SinkSlot<Receipt>, Result<Receipt>>> receipts_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The names of the public enumerators.
 #include "jobwire/connection.h"
+#include "jobwire/dead_job.h"
 #include "jobwire/encoding.h"
 #include "jobwire/hooks.h"
 #include "jobwire/job_state.h"
@@ -50,6 +51,32 @@ std::string_view to_string(JobEvent::Kind kind) noexcept {
       return "Ended";
   }
   return "Sent";
+}
+
+std::string_view to_string(AttemptOutcome outcome) noexcept {
+  switch (outcome) {
+    case AttemptOutcome::Unspecified:
+      return "Unspecified";
+    case AttemptOutcome::Succeeded:
+      return "Succeeded";
+    case AttemptOutcome::Raised:
+      return "Raised";
+    case AttemptOutcome::Rejected:
+      return "Rejected";
+    case AttemptOutcome::RetryAsked:
+      return "RetryAsked";
+    case AttemptOutcome::TimedOut:
+      return "TimedOut";
+    case AttemptOutcome::Crashed:
+      return "Crashed";
+    case AttemptOutcome::Cancelled:
+      return "Cancelled";
+    case AttemptOutcome::HandedBack:
+      return "HandedBack";
+    case AttemptOutcome::Lost:
+      return "Lost";
+  }
+  return "Unspecified";
 }
 
 std::string_view to_string(JobState state) noexcept {

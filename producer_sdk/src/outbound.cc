@@ -63,10 +63,11 @@ Outbound::Bytes Outbound::finish(flatbuffers::Offset<T> body) {
   return {builder_.GetBufferPointer(), builder_.GetSize()};
 }
 
-Outbound::Bytes Outbound::hello(std::string_view client) {
+Outbound::Bytes Outbound::hello(std::string_view client, bool operates) {
   builder_.Clear();
   const auto text = builder_.CreateString(client.data(), client.size());
-  return finish(wire::CreateHello(builder_, kProtocolVersion, wire::Role::Producer, text));
+  return finish(wire::CreateHello(builder_, kProtocolVersion,
+                                  operates ? wire::Role::Operator : wire::Role::Producer, text));
 }
 
 Outbound::Bytes Outbound::heartbeat(std::uint64_t sequence) {
@@ -89,14 +90,6 @@ Outbound::Bytes Outbound::result_request(std::uint64_t request, std::span<const 
   const auto vector = builder_.CreateUninitializedVectorOfStructs<wire::Id>(ids.size(), &out);
   if (!ids.empty()) std::memcpy(static_cast<void*>(out), ids.data(), ids.size_bytes());
   return finish(wire::CreateResultRequest(builder_, request, vector, wait));
-}
-
-Outbound::Bytes Outbound::cancel(std::uint64_t request, const JobId& id, std::string_view reason) {
-  builder_.Clear();
-  const wire::Id wire_id = client_detail::to_wire(id);
-  const auto ids = builder_.CreateVectorOfStructs(&wire_id, 1);
-  const auto text = builder_.CreateString(reason.data(), reason.size());
-  return finish(wire::CreateCancel(builder_, request, ids, text));
 }
 
 flatbuffers::Offset<flatbuffers::String> Outbound::name(std::string_view text, int which) {

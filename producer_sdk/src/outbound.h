@@ -22,11 +22,10 @@ class Outbound {
  public:
   using Bytes = std::span<const std::uint8_t>;
 
-  Bytes hello(std::string_view client);
+  Bytes hello(std::string_view client, bool operates);
   Bytes heartbeat(std::uint64_t sequence);
   Bytes goodbye();
   Bytes result_request(std::uint64_t request, std::span<const JobId> ids, bool wait);
-  Bytes cancel(std::uint64_t request, const JobId& id, std::string_view reason);
   /// The jobs and, in `blob`, where their payloads lie; valid as long as the entries are.
   Bytes submit(std::uint64_t request, const EntryList& entries, Blob& blob);
 

@@ -11,6 +11,7 @@
 #include "endpoints.h"
 #include "gather.h"
 #include "job_check.h"
+#include "job_request.h"
 #include "outbound.h"
 #include "stoppable_wait.h"
 #include "zmq_link.h"
@@ -18,9 +19,6 @@
 JOBWIRE_NAMESPACE_BEGIN
 namespace client_detail {
 namespace {
-
-// The I/O thread settles what is late, and knows why; callers give it so long to do so.
-constexpr std::chrono::milliseconds kGrace{1'000};
 
 Error closed_error() { return {ErrorCode::Closed, "the client was closed"}; }
 
@@ -32,22 +30,22 @@ Error no_result_yet() { return {ErrorCode::Timeout, "the job has not ended in ti
 
 }  // namespace
 
-Session::Session(std::vector<std::string> endpoints, ClientOptions options)
-    : exchange_(std::move(endpoints), std::move(options)) {}
+Session::Session(std::vector<std::string> endpoints, Role role, ClientOptions options)
+    : exchange_(std::move(endpoints), std::move(options), role == Role::Operator) {}
 
-Result<std::unique_ptr<Session>> Session::open(std::string_view endpoints, ClientOptions options,
-                                               const std::stop_token& stop) {
+Result<std::unique_ptr<Session>> Session::open(std::string_view endpoints, Role role,
+                                               ClientOptions options, const std::stop_token& stop) {
   auto parsed = parse_endpoints(endpoints);
   if (!parsed) return parsed.error();
   auto link = open_zmq_link(options.max_message_bytes());
   if (!link) return Error(ErrorCode::Internal, "no ZeroMQ context: no descriptors left");
-  return open(std::move(*parsed), std::move(link), std::move(options), stop);
+  return open(std::move(*parsed), std::move(link), role, std::move(options), stop);
 }
 
 Result<std::unique_ptr<Session>> Session::open(std::vector<std::string> endpoints,
-                                               std::unique_ptr<Link> link, ClientOptions options,
-                                               const std::stop_token& stop) {
-  std::unique_ptr<Session> session(new Session(std::move(endpoints), std::move(options)));
+                                               std::unique_ptr<Link> link, Role role,
+                                               ClientOptions options, const std::stop_token& stop) {
+  std::unique_ptr<Session> session(new Session(std::move(endpoints), role, std::move(options)));
   const ClientOptions& settings = session->exchange_.options;
   Phase& phase = session->exchange_.phase;
   session->start(std::move(link));
@@ -268,22 +266,39 @@ void Session::wait_each(std::span<const JobId> ids, TimePoint deadline, const st
   }
 }
 
-Result<JobResult> Session::ask(Question::Kind kind, const JobId& id, std::string_view reason,
-                               const std::stop_token& stop) {
+Status Session::ask(std::shared_ptr<Request> request) {
   if (auto refused = refuse_own_thread()) return std::move(*refused);
-  if (id.is_nil()) return Error(ErrorCode::InvalidArgument, "id: the nil id names no job");
-  const auto state = std::make_shared<PendingState<JobResult>>();
-  const TimePoint deadline = submit_deadline();
-  Question question{kind, id, std::string(reason), {state, 0}, deadline};
-  if (!exchange_.questions.ask(std::move(question))) {
+  if (!exchange_.requests.ask(std::move(request))) {
     if (exchange_.backlog.closed()) return closed_error();
     return Error(ErrorCode::Full, "too many questions are waiting for an answer");
   }
   exchange_.waker.wake();
-  auto answer = state->wait_until(deadline + kGrace, stop);
-  if (!answer && stop.stop_requested()) return stopped_error();
-  if (!answer) return Error(ErrorCode::Timeout, "the broker did not answer in time");
-  return std::move(*answer);
+  return {};
+}
+
+namespace {
+std::optional<Error> refuse_nil(const JobId& id) {
+  if (!id.is_nil()) return std::nullopt;
+  return Error(ErrorCode::InvalidArgument, "id: the nil id names no job");
+}
+}  // namespace
+
+Result<JobResult> Session::state(const JobId& id, const std::stop_token& stop) {
+  if (auto nil = refuse_nil(id)) return std::move(*nil);
+  const auto state = std::make_shared<PendingState<JobResult>>();
+  const TimePoint deadline = submit_deadline();
+  const Status asked = ask(std::make_shared<StateRequest>(deadline, id, state));
+  return asked ? await(*state, deadline, stop) : asked.error();
+}
+
+Result<JobResult> Session::cancel(const JobId& id, std::string_view reason,
+                                  const std::stop_token& stop) {
+  if (auto nil = refuse_nil(id)) return std::move(*nil);
+  const auto state = std::make_shared<PendingState<JobResult>>();
+  const TimePoint deadline = submit_deadline();
+  const Status asked =
+      ask(std::make_shared<CancelRequest>(deadline, id, std::string(reason), state));
+  return asked ? await(*state, deadline, stop) : asked.error();
 }
 
 CloseReport Session::close(TimePoint deadline) {
@@ -308,8 +323,8 @@ CloseReport Session::close(TimePoint deadline) {
   }
   exchange_.backlog.forget(std::move(left));
   exchange_.watches.close(error);
-  for (Question& question : loop_->take_unanswered()) question.answer.settle(error);
-  for (Question& question : exchange_.questions.close()) question.answer.settle(error);
+  for (const auto& request : loop_->take_unanswered()) request->fail(error);
+  for (const auto& request : exchange_.requests.close()) request->fail(error);
   report.dropped = exchange_.backlog.counts().dropped;
   return report;
 }

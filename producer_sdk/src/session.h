@@ -21,15 +21,19 @@
 JOBWIRE_NAMESPACE_BEGIN
 namespace client_detail {
 
+/// The I/O thread settles what is late, and knows why; callers give it so long to do so.
+constexpr std::chrono::milliseconds kGrace{1'000};
+
 /// A Client's inside: the exchange, the I/O thread, and the callers' half of every method.
 /// Thread-safe, except the destructor.
 class Session {
  public:
-  static Result<std::unique_ptr<Session>> open(std::string_view endpoints, ClientOptions options,
-                                               const std::stop_token& stop);
+  enum class Role { Producer, Operator };
+  static Result<std::unique_ptr<Session>> open(std::string_view endpoints, Role role,
+                                               ClientOptions options, const std::stop_token& stop);
   static Result<std::unique_ptr<Session>> open(std::vector<std::string> endpoints,
-                                               std::unique_ptr<Link> link, ClientOptions options,
-                                               const std::stop_token& stop);
+                                               std::unique_ptr<Link> link, Role role,
+                                               ClientOptions options, const std::stop_token& stop);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -46,8 +50,19 @@ class Session {
   void watch(const JobId& id, const std::shared_ptr<Sink<JobResult>>& sink);
   void wait_each(std::span<const JobId> ids, TimePoint deadline, const std::stop_token& stop,
                  const std::function<void(std::size_t, Result<JobResult>)>& fn);
-  Result<JobResult> ask(Question::Kind kind, const JobId& id, std::string_view reason,
-                        const std::stop_token& stop);
+  Result<JobResult> state(const JobId& id, const std::stop_token& stop);
+  Result<JobResult> cancel(const JobId& id, std::string_view reason, const std::stop_token& stop);
+
+  /// Hands a request to the I/O thread. An error when it was not taken.
+  Status ask(std::shared_ptr<Request> request);
+  /// Waits for the answer to a request that was asked and ends by its own deadline.
+  template <class T>
+  Result<T> await(const PendingState<T>& state, TimePoint deadline, const std::stop_token& stop) {
+    auto answer = state.wait_until(deadline + kGrace, stop);
+    if (answer) return std::move(*answer);
+    if (stop.stop_requested()) return stopped_error();
+    return Error(ErrorCode::Timeout, "the broker did not answer in time");
+  }
 
   CloseReport close(TimePoint deadline);
   [[nodiscard]] ClientStats stats() const;
@@ -58,10 +73,13 @@ class Session {
   [[nodiscard]] TimePoint submit_deadline() const {
     return deadline_in(exchange_.options.submit_timeout());
   }
+  [[nodiscard]] std::chrono::milliseconds patience() const {
+    return exchange_.options.submit_timeout();
+  }
   [[nodiscard]] std::chrono::milliseconds linger() const { return exchange_.options.linger(); }
 
  private:
-  Session(std::vector<std::string> endpoints, ClientOptions options);
+  Session(std::vector<std::string> endpoints, Role role, ClientOptions options);
   void start(std::unique_ptr<Link> link);
   /// What is wrong with the job; otherwise it is watched if it wants to be.
   std::optional<Error> admit(const Job& job, const JobId& id);

@@ -18,13 +18,6 @@ Public known_or(Wire value, Wire last, Public otherwise) {
   return value <= last ? static_cast<Public>(value) : otherwise;
 }
 
-JobStatus::Time to_time(std::int64_t unix_ms) {
-  // A clock cannot show more than 292 years of nanoseconds; a broker's nonsense must not overflow
-  // it.
-  constexpr std::int64_t kMost = 9'000'000'000'000;
-  return JobStatus::Time(std::chrono::milliseconds(std::clamp<std::int64_t>(unix_ms, 0, kMost)));
-}
-
 std::string text_of(const flatbuffers::String* text) { return text ? text->str() : std::string(); }
 
 std::vector<JobErrorFrame> read_frames(
@@ -96,7 +89,7 @@ Meaning meaning(wire::Code code) {
     case Code::SlowReader:
       return {ErrorCode::Unavailable, "the broker closed the session of a slow reader"};
     case Code::UnknownQueue:
-      return {ErrorCode::InvalidArgument, "no queue of that name was ever used"};
+      return {ErrorCode::UnknownQueue, "no queue of that name was ever used"};
     case Code::StaleLease:
     case Code::UnknownWorker:
     case Code::CreditExceeded:
@@ -106,6 +99,20 @@ Meaning meaning(wire::Code code) {
 }
 
 }  // namespace
+
+std::chrono::system_clock::time_point to_time(std::int64_t unix_ms) {
+  constexpr std::int64_t kMost = 9'000'000'000'000;
+  return JobStatus::Time(std::chrono::milliseconds(std::clamp<std::int64_t>(unix_ms, 0, kMost)));
+}
+
+std::chrono::microseconds to_run_time(std::uint64_t us) {
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 62U;
+  return std::chrono::microseconds(static_cast<std::int64_t>(std::min(us, kMost)));
+}
+
+AttemptOutcome from_wire(wire::Outcome outcome) {
+  return known_or(outcome, wire::Outcome::MAX, AttemptOutcome::Unspecified);
+}
 
 JobState from_wire(wire::State state) {
   return known_or(state, wire::State::MAX, JobState::Unspecified);
@@ -242,9 +249,7 @@ std::optional<Result<JobResult>> read_result(const wire::ResultView& view,
   status.created = to_time(view.created_ms());
   status.started = to_time(view.started_ms());
   status.finished = to_time(view.finished_ms());
-  constexpr std::uint64_t kMostMicroseconds = std::uint64_t{1} << 62U;
-  status.run_time = std::chrono::microseconds(
-      static_cast<std::int64_t>(std::min(view.run_us(), kMostMicroseconds)));
+  status.run_time = to_run_time(view.run_us());
   if (size > 0) {
     const auto bytes = blob.subspan(offset, size);
     if (view.payload_is_error()) {

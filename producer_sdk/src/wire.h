@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -8,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "jobwire/dead_job.h"
 #include "jobwire/job_error.h"
 #include "jobwire/job_id.h"
 #include "jobwire/job_result.h"
@@ -31,10 +33,16 @@ inline wire::Id to_wire(const JobId& id) {
   return wire::Id(flatbuffers::span<const std::uint8_t, 16>(id.bytes().data(), 16));
 }
 
+/// A clock cannot show more than 292 years of nanoseconds; a broker's nonsense does not overflow
+/// it.
+std::chrono::system_clock::time_point to_time(std::int64_t unix_ms);
+std::chrono::microseconds to_run_time(std::uint64_t us);
+
 /// Unspecified for a number that this version does not know.
 JobState from_wire(wire::State state);
 DeadReason from_wire(wire::DeadReason reason);
 Durability from_wire(wire::Durability durability);
+AttemptOutcome from_wire(wire::Outcome outcome);
 Encoding from_wire(wire::Encoding encoding);
 wire::Encoding to_wire(Encoding encoding);
 

@@ -57,7 +57,7 @@ drop_lock() { exec {held_lock}>&-; }
 debian_packages=(
   cmake ninja-build g++ ccache mold pkg-config git
   libzmq3-dev cppzmq-dev libflatbuffers-dev flatbuffers-compiler libhiredis-dev libspdlog-dev libfmt-dev
-  libcli11-dev libtomlplusplus-dev libgtest-dev libgmock-dev libbenchmark-dev
+  libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libgtest-dev libgmock-dev libbenchmark-dev
   redis-server clang clang-format clang-tidy shellcheck python3 python3-venv
 )
 

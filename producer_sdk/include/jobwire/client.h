@@ -25,6 +25,8 @@
 
 JOBWIRE_NAMESPACE_BEGIN
 
+class Operator;
+
 namespace client_detail {
 class Session;
 }
@@ -122,8 +124,9 @@ class JOBWIRE_EXPORT Client {
   /// Where the job stands. Errors: UnknownJob, GoneJob.
   Result<JobStatus> status(const JobId& id, std::stop_token stop = {});
 
-  /// Ends a job that waits; asks the worker of one that runs to stop. Returns the state after the
-  /// request: Cancelled, or Running while the worker has not confirmed. Errors: AlreadyFinal,
+  /// Ends a job that waits; has one that runs stopped by its agent, and returns when that is
+  /// confirmed: Cancelled. Errors: AlreadyFinal, and its message says how it ended, when the job
+  /// was faster; Timeout when the confirmation took longer than submit_timeout, and still comes;
   /// UnknownJob, GoneJob.
   Result<JobState> cancel(const JobId& id, std::string_view reason = {}, std::stop_token stop = {});
 
@@ -140,6 +143,7 @@ class JOBWIRE_EXPORT Client {
   [[nodiscard]] Connection connection() const;
 
  private:
+  friend class Operator;
   explicit Client(std::unique_ptr<client_detail::Session> session);
   std::unique_ptr<client_detail::Session> session_;
 };

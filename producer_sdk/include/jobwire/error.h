@@ -24,6 +24,7 @@ enum class ErrorCode {
   Incompatible,     ///< Broker, client or contract speak different versions. Upgrade one side.
   UnknownJob,       ///< The id was never seen by this broker. Check the id.
   GoneJob,          ///< The job is older than what the broker keeps. Nothing can be done.
+  UnknownQueue,     ///< No queue of that name was ever used. Check the name.
   NotFinished,      ///< The job has not ended. Wait for it.
   AlreadyFinal,     ///< The job has ended. Read its result.
   Dropped,          ///< A posted job made room for a newer one, as OverflowPolicy asked.

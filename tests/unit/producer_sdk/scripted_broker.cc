@@ -172,7 +172,7 @@ void ScriptedBroker::handle(const Peer& peer, const wire::Message& message, std:
     if (script_.silent) return;
     const wire::Hello& hello = *message.body_as_Hello();
     EXPECT_EQ(hello.protocol(), 1);
-    EXPECT_EQ(hello.role(), wire::Role::Producer);
+    role_ = hello.role();
     client_name_ = hello.client()->str();
     if (script_.hello_refusal != wire::Code::Unspecified) {
       refuse(peer, script_.hello_refusal, 0);
@@ -232,6 +232,19 @@ void ScriptedBroker::handle(const Peer& peer, const wire::Message& message, std:
     case wire::Body::Goodbye:
       ++goodbyes_;
       sessions_.erase(peer);
+      break;
+    case wire::Body::QueueCommand:
+    case wire::Body::Sweep:
+    case wire::Body::DeadQuery:
+    case wire::Body::DeadImport:
+      if (script_.on_operator) {
+        for (const Answer& answer : script_.on_operator(message, blob)) {
+          send(peer,
+               {reinterpret_cast<const std::uint8_t*>(answer.envelope.data()),
+                answer.envelope.size()},
+               answer.blob);
+        }
+      }
       break;
     default:
       ADD_FAILURE() << "a producer does not send " << wire::EnumNameBody(message.body_type());
@@ -484,6 +497,11 @@ void ScriptedBroker::add_job(const JobId& id, KeptJob job) {
 void ScriptedBroker::make_gone(const JobId& id) {
   const std::lock_guard lock(mutex_);
   gone_.insert(id);
+}
+
+void ScriptedBroker::on_operator(OperatorFn fn) {
+  const std::lock_guard lock(mutex_);
+  script_.on_operator = std::move(fn);
 }
 
 void ScriptedBroker::send_raw(std::vector<std::string> frames) {

@@ -84,6 +84,15 @@ class ScriptedBroker {
   /// Answers questions about this id with Gone.
   void make_gone(const JobId& id);
 
+  /// Answers the messages that only operators send.
+  struct Answer {
+    std::string envelope;
+    std::string blob;
+  };
+  using OperatorFn =
+      std::function<std::vector<Answer>(const wire::Message&, std::string_view blob)>;
+  void on_operator(OperatorFn fn);
+
   /// Sends these frames to every session.
   void send_raw(std::vector<std::string> frames);
 
@@ -97,6 +106,7 @@ class ScriptedBroker {
   [[nodiscard]] std::size_t largest_submit() const { return largest_submit_; }
   [[nodiscard]] std::size_t most_unreceipted() const { return most_unreceipted_; }
   [[nodiscard]] std::string client_name() const;
+  [[nodiscard]] wire::Role role() const { return role_; }
 
  private:
   using Peer = std::string;
@@ -115,6 +125,7 @@ class ScriptedBroker {
     bool hold_receipts = false;
     bool finish_everything = false;
     std::map<std::string, JobId> leaders;  // by type
+    OperatorFn on_operator;
     std::uint32_t window_jobs = 16'384;
     std::uint32_t jobs_per_message = 1024;
     std::uint64_t window_bytes = 64U << 20;
@@ -155,9 +166,18 @@ class ScriptedBroker {
   std::uint64_t next_session_ = 1;
   std::uint8_t incarnation_ = 1;
   std::string client_name_;
+  std::atomic<wire::Role> role_{wire::Role::Unspecified};
   std::atomic<int> hellos_{0}, heartbeats_{0}, submits_{0}, result_requests_{0}, goodbyes_{0};
   std::atomic<std::size_t> largest_submit_{0}, most_unreceipted_{0};
 };
+
+/// The bytes of a message with this body.
+template <class T>
+std::string to_envelope(flatbuffers::FlatBufferBuilder& builder, flatbuffers::Offset<T> body) {
+  wire::FinishMessageBuffer(
+      builder, wire::CreateMessage(builder, wire::BodyTraits<T>::enum_value, body.Union()));
+  return {reinterpret_cast<const char*>(builder.GetBufferPointer()), builder.GetSize()};
+}
 
 /// A JobError buffer as a worker would write it.
 std::string make_job_error(std::string_view type, std::string_view message);

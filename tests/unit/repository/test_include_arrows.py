@@ -58,7 +58,7 @@ IMPURE_CODE = re.compile(
 )
 
 # A caller of the SDK compiles its headers without any of the libraries inside.
-NOT_IN_PUBLIC_HEADERS = ("zmq", "flatbuffers", "spdlog", "fmt", "hiredis")
+NOT_IN_PUBLIC_HEADERS = ("zmq", "flatbuffers", "spdlog", "fmt", "hiredis", "nlohmann")
 
 
 def library_of(header: str) -> str:

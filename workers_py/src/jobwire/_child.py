@@ -39,12 +39,13 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """How a worker ended, and what it was running then."""
+    """How a worker ended, what it was running then, and what it had run last."""
 
     signal: int
     exit_code: int
     rss_bytes: int
     runs: list[Run]
+    ended: list[Run]
     state: WorkerState
 
 
@@ -237,6 +238,7 @@ class Child:
             exit_code=max(code, 0),
             rss_bytes=usage.ru_maxrss * 1024,
             runs=self.runs(),
+            ended=self.memory.ended(),
             state=self.state,
         )
 

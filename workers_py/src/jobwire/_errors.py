@@ -80,9 +80,14 @@ class PayloadError(Reject):
 class ResultError(JobwireError):
     """What the handler returned cannot travel: no encoding for its type, or too large."""
 
+    # Bytes were left out, and the error says so by its flag.
+    truncated = False
+
     @classmethod
     def too_large(cls, size: int, limit: int) -> ResultError:
-        return cls(f"the result has {size} bytes, the limit is {limit}")
+        error = cls(f"the result has {size} bytes, the limit is {limit}")
+        error.truncated = True
+        return error
 
 
 class CommandFailed(JobwireError):  # noqa: N818 - a failed attempt, not a mistake in the program

@@ -34,6 +34,11 @@ class Exchange:
         connection.watch(wake.fileno())
         connection.watch(agent_fd)
 
+    @property
+    def wake_fd(self) -> int:
+        """One of the descriptors without which the worker cannot go on."""
+        return self._wake.fileno()
+
     def turn(self, more: bool) -> bool:
         """Sends what waits, waits for something to come unless there is more to do, and takes it.
 

@@ -8,6 +8,7 @@ from collections import deque
 from itertools import islice
 from types import TracebackType
 
+from jobwire._errors import ResultError
 from jobwire._redact import cleaned, secrets_of
 from jobwire._wire import Frame, JobError, LinkedError, Relation, encode_error
 
@@ -48,6 +49,7 @@ class _Describer:
 
     def describe(self, error: BaseException, retryable: bool) -> JobError:
         self._secrets = secrets_of(error)
+        self._cut = isinstance(error, ResultError) and error.truncated
         frames = self._frames(error.__traceback__)
         message = self._message(error)
         chain = self._chain(error)

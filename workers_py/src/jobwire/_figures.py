@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from jobwire._supervisor import Totals
+from jobwire._totals import Totals
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _WIDTH = 12

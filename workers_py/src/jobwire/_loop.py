@@ -9,6 +9,7 @@ whichever comes first; while a long handler runs, the relay sends it.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from typing import Any
@@ -61,6 +62,8 @@ class MainLoop:
         self._slow = set(range(len(bound)))
         self._running_since = 0
         self._in_handler = False
+        # The slot names the job that ran last.
+        self._unsettled = False
 
     @property
     def used_up(self) -> bool:
@@ -93,6 +96,9 @@ class MainLoop:
                 more = bool(session.batches) and not session.stalled and not exchange.draining
                 if exchange.turn(more):
                     return True
+                if self._unsettled and session.settled:
+                    self._unsettled = False
+                    self._slot.idle()
         except Interrupted:
             self._in_handler = False
             self._running_since = 0
@@ -109,6 +115,7 @@ class MainLoop:
         clock = time.monotonic_ns
         contexts, batches, slow = self._contexts, session.batches, self._slow
         running, seen = session.running, contexts.seen
+        is_open, descriptor = os.get_blocking, self._exchange.wake_fd
         begin = clock()
         wall = time.time_ns() - begin
         flush_at = 0
@@ -160,6 +167,9 @@ class MainLoop:
                         self._in_handler = False
                         outcome, code, result, retry_ms = self._failed(error)
                     end = clock()
+                    # A handler that has closed what is not its own is found out before another one runs: this raises,
+                    # and the slot still names it when the process is dead.
+                    is_open(descriptor)
                     acquire()
                     self._running_since = 0
                     del running[token]
@@ -189,7 +199,8 @@ class MainLoop:
                 batches.popleft()
         finally:
             if self._running_since == 0:
-                slot.idle()
+                slot.ended()
+                self._unsettled = True
 
     def _failed(self, error: BaseException) -> tuple[int, int, bytes, int]:
         self._slots.count_failure()

@@ -29,7 +29,11 @@ MAX_MESSAGE_BYTES = 1024
 """Of a progress message, as the protocol has it."""
 
 RUN = Struct("<Q16s16sqqIHHQ")
-"""sequence, token, job, started_ms (wall), started_ns (monotonic), timeout_ms, attempt, running, sequence"""
+"""sequence, token, job, started_ms (wall), started_ns (monotonic), timeout_ms, attempt, phase, sequence"""
+
+# The phases. A job that has ended stays named until the broker has its result: one that has broken its process without
+# ending it, by closing its descriptors for example, is to blame when the process dies a moment later.
+_IDLE, _RUNNING, _ENDED = range(3)
 
 _ORDER = Struct("<I16s")
 _PROGRESS = Struct(f"<Q16sdI{MAX_MESSAGE_BYTES}sQ")
@@ -141,13 +145,21 @@ class WorkerMemory:
         found = (self.run(slot) for slot in range(self.slots))
         return [run for run in found if isinstance(run, Run)]
 
+    def ended(self) -> list[Run]:
+        """What ran last in slots where nothing runs, as long as its result has not been settled."""
+        found = (self._read(slot, _ENDED) for slot in range(self.slots))
+        return [run for run in found if isinstance(run, Run)]
+
     def run(self, slot: int) -> Run | Torn | None:
         """What runs in the slot, None when nothing does."""
+        return self._read(slot, _RUNNING)
+
+    def _read(self, slot: int, wanted: int) -> Run | Torn | None:
         copy = self._copy(_HEAD_BYTES + slot * SLOT_BYTES, RUN.size)
         if copy is None:
             return TORN
-        _, token, job, started_ms, started_ns, timeout_ms, attempt, running, _ = RUN.unpack(copy)
-        if not running:
+        _, token, job, started_ms, started_ns, timeout_ms, attempt, phase, _ = RUN.unpack(copy)
+        if phase != wanted:
             return None
         return Run(slot, token, job, started_ms, started_ns, timeout_ms, attempt)
 
@@ -212,12 +224,18 @@ class Slot:
             started_ns,
             timeout_ms,
             attempt,
-            1,
+            1,  # _RUNNING, without the look-up
             sequence,
         )
 
+    def ended(self) -> None:
+        """Says that the job has ended, and is not settled."""
+        self._sequence = sequence = self._sequence | 1
+        _, *run, _, _ = RUN.unpack_from(self._view)
+        RUN.pack_into(self._view, 0, sequence, *run, _ENDED, sequence)
+
     def idle(self) -> None:
-        """Says that nothing runs here."""
+        """Says that nothing runs here and nothing is left to settle."""
         self._sequence = sequence = self._sequence | 1
         RUN.pack_into(self._view, 0, sequence, NO_ID, NO_ID, 0, 0, 0, 0, 0, sequence)
 

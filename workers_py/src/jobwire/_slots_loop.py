@@ -50,6 +50,8 @@ class SlotsLoop:
         self._running: dict[bytes, Attempt] = {}
         self._done: deque[Attempt] = deque()
         self._terminated = False
+        # Free slots name the jobs that ran there last.
+        self._unsettled = False
 
     @property
     def used_up(self) -> bool:
@@ -82,6 +84,10 @@ class SlotsLoop:
             session.flush()
             if exchange.turn(more=False):
                 return True
+            if self._unsettled and session.settled:
+                self._unsettled = False
+                for slot in self._free:
+                    slot.idle()
 
     def _start(self) -> list[Attempt]:
         """Takes jobs for the slots that are free; those of a type that has reached its number are passed over."""
@@ -155,7 +161,8 @@ class SlotsLoop:
             self._session.finish(
                 attempt.head, attempt.started_ms, run_us, outcome, encoding, payload, retry_ms
             )
-            attempt.slot.idle()
+            attempt.slot.ended()
+            self._unsettled = True
             self._free.append(attempt.slot)
 
     def _see_orders(self, executor: Executor) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 import os
 import random
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from jobwire._boot import EXIT_RECYCLED, EXIT_REFUSED, EXIT_SETUP, Boot
+from jobwire._boot import EXIT_REFUSED, EXIT_SETUP, Boot
+from jobwire._cancels import Cancels
 from jobwire._child import Child, Death, Ending
 from jobwire._heads import Lease
 from jobwire._kinds import Kind, kinds_in
@@ -21,14 +21,14 @@ from jobwire._orphans import Orphans
 from jobwire._restarts import Restarts
 from jobwire._settings import Settings
 from jobwire._slots import Order, Progress, Run, WorkerState
+from jobwire._totals import Totals
+from jobwire._verdict import judge, story
 from jobwire._wire import Cancel, WorkerEnd, encode_worker_down
 
 # How often the slots are looked at: a job whose whole timeout is shorter than this is stopped that much late.
 LOOK_S = 0.05
 _HOUSEKEEPING_S = 1.0
 _SLOW_RESTART_S = 0.5
-_CANCELS_KEPT = 1024
-_CANCEL_KEPT_S = 60.0
 # Leases that one heartbeat may name.
 _MAX_RUNNING = 4096
 # A whole host must not load its models again in the same minute.
@@ -44,23 +44,6 @@ class Outside:
     report: Callable[[bytes], None]
     tell: Callable[[list[Progress]], None]
     print_line: Callable[[int, str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """What the host's workers have done since the start."""
-
-    started: int
-    running: int
-    slots: int
-    failed: int
-    crashes: int
-    workers: int
-    ready: int
-
-    @property
-    def done(self) -> int:
-        return self.started - self.running
 
 
 class _Place:
@@ -94,8 +77,7 @@ class Supervisor:
         self._places = [_Place(Kind.ANY, index) for index in range(settings.workers)]
         self._kinds = 0
         self._last_worker = 0
-        # Token to (when SIGTERM is due, when the order is forgotten), oldest first.
-        self._cancels: dict[bytes, tuple[float, float]] = {}
+        self._cancels = Cancels()
         self._any_ready = False
         self._stop_by: float | None = None
         self._reloading = False
@@ -173,10 +155,7 @@ class Supervisor:
 
     def cancel(self, order: Cancel, now: float) -> None:
         """The broker wants one run to end: by flag now, by SIGTERM after its grace, then by SIGKILL."""
-        # Kept: the job may be about to start, too late for the worker to give it back.
-        self._cancels[order.token] = (now + order.grace_ms / 1000, now + _CANCEL_KEPT_S)
-        while len(self._cancels) > _CANCELS_KEPT or next(iter(self._cancels.values()))[1] < now:
-            del self._cancels[next(iter(self._cancels))]
+        self._cancels.keep(order, now)
 
     def greet_again(self) -> None:
         """Has all workers say Hello anew: the broker forgot the host, and idle workers would not notice."""
@@ -318,8 +297,7 @@ class Supervisor:
                 self._order(child, run, WorkerEnd.TimedOut, Order.TIMEOUT, now)
             elif stopping and run.slot not in child.endings:
                 self._order(child, run, WorkerEnd.Stopped, Order.STOP, now)
-            elif run.token in self._cancels:
-                term_at, _ = self._cancels.pop(run.token)
+            elif (term_at := self._cancels.take(run.token)) is not None:
                 self._order(child, run, WorkerEnd.Cancelled, Order.CANCEL, term_at)
         if stopping and not runs and not child.endings:
             child.kill(WorkerEnd.Stopped)
@@ -353,7 +331,7 @@ class Supervisor:
         self._learn(child)
         place.child = None
         self.changed = True
-        end, charged = _judge(child, death)
+        end, charged = judge(child, death)
         self._outside.report(
             encode_worker_down(
                 worker=child.worker,
@@ -377,18 +355,18 @@ class Supervisor:
     def _replace(
         self, place: _Place, child: Child, death: Death, end: int, charged: list[Run], now: float
     ) -> None:
-        story = child.problem or _story(child, death, end, charged)
+        told = child.problem or story(child, death, end, charged)
         # The first workers tell whether the program can run at all.
         if not self._any_ready:
             if death.exit_code in (EXIT_SETUP, EXIT_REFUSED) and child.problem:
-                self.hopeless = story
+                self.hopeless = told
                 return
             if death.exit_code and death.state in (WorkerState.EMPTY, WorkerState.LOADING):
                 self.hopeless = f"{self._settings.target} cannot be imported"
                 return
         level = logging.INFO if end in (WorkerEnd.Recycled, WorkerEnd.Stopped) else logging.WARNING
         if place.kind is not Kind.FRESH or end != WorkerEnd.Recycled:
-            self._log.log(level, "worker %d (pid %d) ended: %s", child.worker, child.pid, story)
+            self._log.log(level, "worker %d (pid %d) ended: %s", child.worker, child.pid, told)
         delay = place.restarts.delay(
             ready=child.was_ready and death.exit_code != EXIT_REFUSED,
             lived_s=now - child.started_at,
@@ -400,39 +378,3 @@ class Supervisor:
 
     def _printer(self, child: Child) -> Callable[[str], None]:
         return lambda line: self._outside.print_line(child.worker, line)
-
-
-def _judge(child: Child, death: Death) -> tuple[int, list[Run]]:
-    """Why a worker ended, and which of its jobs that concerns; the others go back uncharged."""
-    ended = [one for one in child.endings.values() if one.termed and one.run in death.runs]
-    if ended:
-        # Several may have been due in the same moment; those that are left out are asked to end again.
-        end = ended[0].end
-        return end, [one.run for one in ended if one.end == end]
-    if child.stopped_as is not None:
-        return child.stopped_as, death.runs
-    if death.exit_code == EXIT_RECYCLED and not death.runs:
-        return WorkerEnd.Recycled, []
-    if not (death.signal or death.exit_code or death.runs):
-        # Someone sent SIGTERM to it alone: it drained and left.
-        return WorkerEnd.Stopped, []
-    return WorkerEnd.Crashed, death.runs
-
-
-def _story(child: Child, death: Death, end: int, charged: list[Run]) -> str:
-    if end == WorkerEnd.Recycled:
-        return f"recycled for {child.recycled_for or 'its number of jobs'}"
-    if death.signal:
-        how = f"signal {death.signal} ({signal.strsignal(death.signal)})"
-    else:
-        how = f"exit code {death.exit_code}"
-    if end == WorkerEnd.TimedOut:
-        how = f"its job's time was up, {how}"
-    elif end == WorkerEnd.Cancelled:
-        how = f"its job was cancelled, {how}"
-    else:
-        how += f", {death.rss_bytes >> 20} MiB at most"
-    if charged:
-        how += ", while running job " + ", ".join(run.job.hex() for run in charged[:3])
-        how += f" and {len(charged) - 3} more" if len(charged) > 3 else ""
-    return how

@@ -48,6 +48,16 @@ from jobwire._errors import (
 from jobwire._job import Job
 from jobwire._middleware import AttemptLog, Middleware
 from jobwire._models import Pickle
+from jobwire._operations import (
+    DeadAttempt,
+    DeadJob,
+    DeadPage,
+    ImportReport,
+    JobFilter,
+    QueueView,
+    SweepReport,
+)
+from jobwire._operator import AsyncOperator, Operator
 from jobwire._retry_policy import RetryPolicy
 from jobwire._spec import JobSpec
 from jobwire._version import __version__
@@ -59,6 +69,7 @@ __all__ = [
     "AppNotFound",
     "AsyncClient",
     "AsyncJobHandle",
+    "AsyncOperator",
     "AttemptLog",
     "Client",
     "ClientError",
@@ -68,6 +79,9 @@ __all__ = [
     "CommandFailed",
     "Conflict",
     "Ctx",
+    "DeadAttempt",
+    "DeadJob",
+    "DeadPage",
     "DeadReason",
     "Dropped",
     "Durability",
@@ -76,11 +90,13 @@ __all__ = [
     "Full",
     "GoneJob",
     "HandlerError",
+    "ImportReport",
     "Incompatible",
     "InvalidJob",
     "Job",
     "JobError",
     "JobFailed",
+    "JobFilter",
     "JobHandle",
     "JobResult",
     "JobSpec",
@@ -92,11 +108,13 @@ __all__ = [
     "NoAnswer",
     "NotFinished",
     "NotPermitted",
+    "Operator",
     "Paused",
     "PayloadError",
     "Pickle",
     "PreparedJob",
     "ProtocolError",
+    "QueueView",
     "Receipt",
     "RefusedError",
     "Reject",
@@ -104,6 +122,7 @@ __all__ = [
     "Retry",
     "RetryPolicy",
     "SetupError",
+    "SweepReport",
     "TooLarge",
     "Unavailable",
     "UnknownJob",

@@ -32,7 +32,9 @@ OnLost = Callable[[UUID, ClientError], None]
 _log = logging.getLogger("jobwire.client")
 
 
-class _BlockingVerbs(Verbs):
+class BlockingVerbs(Verbs):
+    """Verbs whose waits block."""
+
     async def _wait(self, future: Future[T]) -> T:
         if threading.current_thread() is self._loop:
             raise InvalidJob("a blocking call from within on_lost would never return")
@@ -48,6 +50,9 @@ class AsyncClient(Verbs):
     See Client. It may be used from any event loop.
     """
 
+    _role = Role.Producer
+    _session_type: type[ProducerSession] = ProducerSession
+
     def __init__(
         self,
         endpoint: str = DEFAULT_ENDPOINT,
@@ -61,7 +66,7 @@ class AsyncClient(Verbs):
         on_lost: OnLost | None = None,
     ) -> None:
         settings = _settings(resend_after, backlog_jobs, backlog_bytes, overflow)
-        loop, session = _start(endpoint, name, Role.Producer, settings, on_lost)
+        loop, session = _start(endpoint, name, self._role, self._session_type, settings, on_lost)
         super().__init__(loop, session, settings, milliseconds(submit_timeout) / 1000)
 
     async def _wait(self, future: Future[T]) -> T:
@@ -105,6 +110,10 @@ class Client:
     on_lost: called by the client's thread for each posted job that will not be receipted any more; must be quick.
     """
 
+    _role = Role.Producer
+    _session_type: type[ProducerSession] = ProducerSession
+    _verbs_type: type[BlockingVerbs] = BlockingVerbs
+
     def __init__(
         self,
         endpoint: str = DEFAULT_ENDPOINT,
@@ -118,8 +127,8 @@ class Client:
         on_lost: OnLost | None = None,
     ) -> None:
         settings = _settings(resend_after, backlog_jobs, backlog_bytes, overflow)
-        loop, session = _start(endpoint, name, Role.Producer, settings, on_lost)
-        self._verbs = _BlockingVerbs(loop, session, settings, milliseconds(submit_timeout) / 1000)
+        loop, session = _start(endpoint, name, self._role, self._session_type, settings, on_lost)
+        self._verbs = self._verbs_type(loop, session, settings, milliseconds(submit_timeout) / 1000)
 
     @property
     def verbs(self) -> Verbs:
@@ -167,7 +176,12 @@ def _settings(resend_after: Span, backlog_jobs: int, backlog_bytes: int, overflo
 
 
 def _start(
-    endpoint: str, name: str, role: int, settings: Settings, on_lost: OnLost | None
+    endpoint: str,
+    name: str,
+    role: int,
+    session_type: type[ProducerSession],
+    settings: Settings,
+    on_lost: OnLost | None,
 ) -> tuple[ClientLoop, ProducerSession]:
     # A worker's program imports this package too, and need not wait for ZeroMQ.
     from jobwire._client_loop import ClientLoop
@@ -176,7 +190,7 @@ def _start(
     hello = encode_hello(
         role, f"{name} jobwire-py/{__version__}", bytes(16), socket.gethostname(), 0, os.getpid()
     )
-    session = ProducerSession(hello, settings, _log)
+    session = session_type(hello, settings, _log)
     try:
         connection = Connection(endpoint)
     except SetupError as problem:

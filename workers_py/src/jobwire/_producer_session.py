@@ -93,7 +93,7 @@ class _Entry:
 
 
 @dataclass(slots=True, eq=False)
-class _Question:
+class Question:
     """A message that has one answer, sent again in each session until that comes."""
 
     id: bytes
@@ -120,7 +120,7 @@ class ProducerSession(Session):
         self._flight_bytes = 0
         self._bytes = 0
         self._requests: dict[int, list[_Entry]] = {}
-        self._questions: dict[int, _Question] = {}
+        self._questions: dict[int, Question] = {}
         self._asked: dict[int, Sequence[bytes]] = {}
         self._flushes: list[tuple[int, Future[None]]] = []
         self._rooms: list[Future[None]] = []
@@ -174,13 +174,13 @@ class ProducerSession(Session):
         """The future gets what the broker knows of the job now."""
         number = self._number()
         message = encode_result_request(number, [id_], False)
-        self._question(number, _Question(id_, message, future), deadline)
+        self._question(number, Question(id_, message, future), deadline)
 
     def cancel(self, id_: bytes, reason: str, future: Future[JobState], deadline: float) -> None:
         """The future gets the state after the request, or an error."""
         number = self._number()
         self._question(
-            number, _Question(id_, encode_cancel(number, [id_], reason), future), deadline
+            number, Question(id_, encode_cancel(number, [id_], reason), future), deadline
         )
 
     def flush(self, future: Future[None], deadline: float) -> None:
@@ -436,12 +436,15 @@ class ProducerSession(Session):
             self.stats.receipted += 1
             counts = job if job != bytes(16) else id_
             self._watches.accepted(id_, counts, duplicate or entry.sends > 1)
-            receipt = Receipt(
-                UUID(bytes=counts), duplicate, JobState(state or JobState.QUEUED), self._durability
-            )
+            receipt = self._receipt(counts, duplicate, state)
             for future in entry.futures:
                 settle(future, receipt)
         self._check_flushes()
+
+    def _receipt(self, job: bytes, duplicate: bool, state: int) -> Receipt:
+        return Receipt(
+            UUID(bytes=job), duplicate, JobState(state or JobState.QUEUED), self._durability
+        )
 
     def _refuse(
         self, entry: _Entry, code: int, message: str, retry_after_ms: int, now: float
@@ -472,7 +475,7 @@ class ProducerSession(Session):
 
     # ---------------------------------------------------------------- questions
 
-    def _question(self, number: int, question: _Question, deadline: float) -> None:
+    def _question(self, number: int, question: Question, deadline: float) -> None:
         if self._closing:
             fail(question.future, Closed("the client was closed"))
             return

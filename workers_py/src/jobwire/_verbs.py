@@ -34,24 +34,25 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-S = TypeVar("S", bound="HasVerbs")
+V = TypeVar("V", bound="Verbs")
+V_co = TypeVar("V_co", bound="Verbs", covariant=True)
 
 _DEFAULT_TIMEOUT: Span = 10.0
 
 
-class HasVerbs(Protocol):
+class HasVerbs(Protocol[V_co]):
     """Something whose verbs are carried out by a Verbs that blocks."""
 
     @property
-    def verbs(self) -> Verbs: ...
+    def verbs(self) -> V_co: ...
 
 
 def blocking(
-    verb: Callable[Concatenate[Verbs, P], Coroutine[Any, Any, T]],
-) -> Callable[Concatenate[HasVerbs, P], T]:
+    verb: Callable[Concatenate[V, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[HasVerbs[V], P], T]:
     """The verb as a method that blocks until it is done."""
 
-    def method(self: HasVerbs, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def method(self: HasVerbs[V], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return run_blocking(verb(self.verbs, *args, **kwargs))
 
     method.__doc__, method.__name__ = verb.__doc__, verb.__name__

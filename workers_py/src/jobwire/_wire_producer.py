@@ -36,6 +36,7 @@ __all__ = [
     "decode",
     "decode_error",
     "encode_cancel",
+    "encode_job",
     "encode_result_request",
     "encode_submit",
 ]
@@ -160,7 +161,7 @@ def encode_submit(request: int, specs: Sequence[JobSpec]) -> Outgoing:
     jobs = []
     offset = 0
     for spec in specs:
-        jobs.append(_job_spec(builder, spec, offset))
+        jobs.append(encode_job(builder, spec, offset))
         offset += len(spec.payload)
     jobs_at = _wire.offset_vector(builder, jobs)
     _Submit.Start(builder)
@@ -171,7 +172,8 @@ def encode_submit(request: int, specs: Sequence[JobSpec]) -> Outgoing:
     return Outgoing(envelope, blob)
 
 
-def _job_spec(builder: Any, spec: JobSpec, offset: int) -> int:
+def encode_job(builder: Any, spec: JobSpec, offset: int) -> int:
+    """A JobSpec table, whose payload lies at `offset` of the blob."""
     queue_at = builder.CreateSharedString(spec.queue)
     type_at = builder.CreateSharedString(spec.type)
     key_at = builder.CreateString(spec.dedup_key) if spec.dedup_key else 0

@@ -35,6 +35,7 @@ def generate(target: Path = TARGET) -> int:
     if flatc is None:
         raise GenerateError("flatc is not on PATH (Debian: apt-get install flatbuffers-compiler)")
     schemas = sorted(str(path) for path in schema_folder().glob("*.fbs"))
+    schemas.append(str(HERE / "reflection.fbs"))
     with tempfile.TemporaryDirectory() as scratch:
         run = subprocess.run(
             [flatc, "--python", "-o", scratch, *schemas], capture_output=True, text=True
@@ -45,20 +46,20 @@ def generate(target: Path = TARGET) -> int:
 
 
 def _mirror(source: Path, target: Path) -> int:
-    target.mkdir(parents=True, exist_ok=True)
     changed = 0
-    wanted = {path.name: path.read_bytes() for path in source.glob("*.py")}
+    wanted = {path.relative_to(source): path.read_bytes() for path in source.rglob("*.py")}
     for name, content in wanted.items():
         path = target / name
         if path.is_file() and path.read_bytes() == content:
             continue
         # Replaced in one step: another process may be importing it.
-        fresh = target / f"{name}.new"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f"{path.name}.new")
         fresh.write_bytes(content)
         fresh.replace(path)
         changed += 1
-    for path in target.glob("*.py"):
-        if path.name not in wanted:
+    for path in target.rglob("*.py"):
+        if path.relative_to(target) not in wanted:
             path.unlink()
             changed += 1
     return changed

@@ -95,7 +95,9 @@ def test_lifecycle_table_names_every_state_and_no_other(document, types):
 
 
 def test_every_enum_starts_at_unspecified_zero(tree):
-    for path in tree.named(".fbs"):
+    for path in tree.below("schemas"):
+        if path.suffix != ".fbs":
+            continue
         schema = tree.text(path)
         for name in re.findall(r"\benum (\w+)", without_comments(schema)):
             assert next(iter(enum(schema, name).items())) == ("Unspecified", 0), (path, name)

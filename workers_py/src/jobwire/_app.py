@@ -161,7 +161,7 @@ class App:
         """
 
         def declare(target: Callable[..., Any]) -> Job[..., Any]:
-            return self._declare(
+            return self.declare(
                 target,
                 default_name(target) if name is None else name,
                 JobOptions(
@@ -202,7 +202,7 @@ class App:
         env, cwd: added to the worker's environment, and where the program starts.
         The rest is as in `job`.
         """
-        job = self._declare(
+        job = self.declare(
             Command(command, result=result, reject_on=reject_on, env=env, cwd=cwd),
             name,
             JobOptions(
@@ -216,7 +216,8 @@ class App:
         )
         return job
 
-    def _declare(self, target: Callable[..., Any], name: str, options: JobOptions) -> Job[..., Any]:
+    def declare(self, target: Callable[..., Any], name: str, options: JobOptions) -> Job[..., Any]:
+        """What `job` and `exec_job` come down to; raises HandlerError when the name is taken or cannot be a name."""
         job: Job[..., Any] = Job(target, checked_name("job", name), options, lambda: self._producer)
         if job.name in self.jobs:
             raise HandlerError(f"app {self.name!r} has two jobs named {job.name!r}")

@@ -119,6 +119,10 @@ def _encoding_name(encoding: int) -> str:
 # ------------------------------------------------------------------ values that leave
 
 
+class FlatBuffer(bytes):
+    """A finished FlatBuffer, which travels as one."""
+
+
 def encode_result(value: Any) -> tuple[int, bytes]:
     """Encoding and bytes of what a handler returned; raises ResultError."""
     kind = type(value)
@@ -138,6 +142,8 @@ def encode_value(value: Any, what: str = "a payload that is a") -> tuple[int, by
             return Encoding.Utf8, value.encode()
         except UnicodeEncodeError as problem:
             raise ResultError(f"{what} str is not Unicode text: {problem}") from None
+    if kind is FlatBuffer:
+        return Encoding.FlatBuffer, bytes(value)
     if isinstance(value, bytes | bytearray | memoryview):
         return Encoding.Bytes, bytes(value)
     if is_array(value):

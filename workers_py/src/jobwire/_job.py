@@ -35,6 +35,8 @@ class JobOptions:
 
     concurrency: attempts of this type that one worker process runs at the same time; 0 leaves it to the worker.
     timeout_ms: the most that one attempt may run, enforced by the worker; 0 is no limit of its own.
+    contract, accepts: hashes of the contract that the handler was made from, and of earlier ones whose jobs it runs
+        too; 0 is no contract.
     redact: parameters and JSON members whose values are taken out of errors before these leave the process.
     """
 
@@ -45,6 +47,8 @@ class JobOptions:
     execution: Execution = Execution.MAIN
     concurrency: int = 0
     redact: frozenset[str] = frozenset()
+    contract: int = 0
+    accepts: tuple[int, ...] = ()
 
 
 class Job(Generic[P, R]):

@@ -52,6 +52,7 @@ class JobSpec:
     headers: carried along for the handler and for people.
     watch: have the result pushed here, so that a later `wait` costs no question.
     keep_payload: keep the payload with the finished job instead of deleting it at the end.
+    contract: hash of the contract that the payload is made by; only workers that take it get the job. 0 is none.
     """
 
     type: str
@@ -71,6 +72,7 @@ class JobSpec:
     headers: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     watch: bool = field(default=False, kw_only=True)
     keep_payload: bool = field(default=False, kw_only=True)
+    contract: int = field(default=0, kw_only=True)
     # What travels, made from the fields above.
     timeout_ms: int = field(init=False, default=0, repr=False)
     delay_ms: int = field(init=False, default=0, repr=False)

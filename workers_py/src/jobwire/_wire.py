@@ -386,12 +386,17 @@ def encode_hello(
 
 
 class OfferedType(NamedTuple):
-    """One job type that a worker serves, with what holds for jobs that say nothing themselves."""
+    """One job type that a worker serves, with what holds for jobs that say nothing themselves.
+
+    contract, accepts: hashes of the contract that it was made from, and of those whose jobs it takes too; 0 is none.
+    """
 
     name: str
     version: str = ""
     retry: RetryPolicy | None = None
     timeout_ms: int = 0
+    contract: int = 0
+    accepts: tuple[int, ...] = ()
 
 
 def encode_ready(
@@ -405,17 +410,22 @@ def encode_ready(
     builder = flatbuffers.Builder(1024)
     held_at = _leases(builder, held)
     offers = []
-    for name, version, retry, timeout_ms in types:
+    for name, version, retry, timeout_ms, contract, accepts in types:
         name_at = builder.CreateString(name)
         version_at = builder.CreateString(version) if version else 0
         retry_at = encode_retry(builder, retry) if retry is not None else 0
+        packed = [Struct("<Q").pack(one) for one in accepts]
+        accepts_at = struct_vector(builder, packed, 8, 8) if packed else 0
         _TypeOffer.Start(builder)
         _TypeOffer.AddName(builder, name_at)
+        _TypeOffer.AddContract(builder, contract)
         if version_at:
             _TypeOffer.AddVersion(builder, version_at)
         if retry_at:
             _TypeOffer.AddRetry(builder, retry_at)
         _TypeOffer.AddTimeoutMs(builder, timeout_ms)
+        if accepts_at:
+            _TypeOffer.AddAccepts(builder, accepts_at)
         offers.append(_TypeOffer.End(builder))
     types_at = offset_vector(builder, offers)
     queues_at = offset_vector(builder, [builder.CreateString(queue) for queue in queues])

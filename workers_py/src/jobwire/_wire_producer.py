@@ -200,6 +200,7 @@ def encode_job(builder: Any, spec: JobSpec, offset: int) -> int:
         _JobSpec.AddDedupWindowMs(builder, spec.dedup_window_ms)
     if headers_at:
         _JobSpec.AddHeaders(builder, headers_at)
+    _JobSpec.AddContract(builder, spec.contract)
     _JobSpec.AddWatch(builder, spec.watch)
     _JobSpec.AddKeepPayload(builder, spec.keep_payload)
     return int(_JobSpec.End(builder))

@@ -129,7 +129,14 @@ class _Server:
         offer = Offer(
             boot.queues or app.queues,
             tuple(
-                OfferedType(one.name, one.version, one.options.retry, one.options.timeout_ms)
+                OfferedType(
+                    one.name,
+                    one.version,
+                    one.options.retry,
+                    one.options.timeout_ms,
+                    one.options.contract,
+                    one.options.accepts,
+                )
                 for one in bound
             ),
             slots=count,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 import subprocess
 from concurrent.futures import Future
@@ -29,6 +30,7 @@ from jobwire import (
     SweepReport,
     _wire_operator,
 )
+from jobwire._dead_json import dump, load
 from jobwire._operator_session import OperatorSession, SweepOrder
 from jobwire._producer_session import Settings
 from jobwire._wire import Code, Limits, Refused, Welcome
@@ -37,6 +39,7 @@ from jobwire._wire_producer import Receipts
 
 ROOT = Path(__file__).resolve().parents[3]
 GOLDEN = ROOT / "schemas" / "golden"
+PROTOCOL = (ROOT / "schemas" / "PROTOCOL.md").read_text()
 WELCOME = Welcome(bytes(16), 1, 3, Limits(), "x")
 
 
@@ -121,8 +124,24 @@ def test_golden_dead_page_is_read_and_survives_an_export(tmp_path: Path) -> None
         assert len(dead.attempt_list) == len(want.get("attempt_list", []))
         for name in ("created_ms", "died_ms", "attempts", "raised", "generation", "payload_bytes"):
             assert getattr(dead, name) == want[name]
-        line = json.loads(json.dumps(dead.to_json()))
-        assert DeadJob.from_json(line).to_json() == line
+        assert dump(load(dump(dead))) == dump(dead)
+
+
+def test_export_is_the_one_of_the_protocols_description() -> None:
+    page = _wire_operator.decode(golden("dead_page"))
+    assert isinstance(page, DeadReply)
+    (text,) = re.findall(r"^### Dead jobs as NDJSON$.*?^```\n(.*?)^```$", PROTOCOL, re.M | re.S)
+    keys = set(re.findall(r'"(\w+)":', text))
+    written: set[str] = set()
+    for dead in page.page.jobs:
+        line = json.loads(dump(dead))
+        written |= {*line, *line["job"], *line["job"].get("retry", ())}
+        for one in line.get("attempt_list", ()):
+            written |= set(one)
+        assert line["job"]["id"] == str(dead.id)
+        assert line["reason"] in ("Raised", "TimedOut", "Crashed", "Rejected")
+    assert written <= keys
+    assert {"jobwire", "job", "reason", "encoding", "died_ms"} <= written
 
 
 def test_orders_are_what_the_golden_ones_say(tmp_path: Path) -> None:
@@ -189,10 +208,30 @@ def test_import_sends_what_a_page_told(tmp_path: Path) -> None:
         assert told["error_type"] == dead.error_type
 
 
-@pytest.mark.parametrize("line", [{}, {"id": "x"}, [], {"attempt_list": 5}])
-def test_line_that_is_no_dead_job_is_refused(line: Any) -> None:
-    with pytest.raises(ValueError):
-        DeadJob.from_json(line)
+JOB = {"id": str(UUID(int=1)), "queue": "q", "type": "t", "encoding": "Json"}
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ([], "is not 1"),
+        ({"jobwire": 2, "job": JOB, "reason": "Raised"}, "is not 1"),
+        ({"jobwire": 1, "reason": "Raised"}, "'job'"),
+        ({"jobwire": 1, "job": {**JOB, "id": "x"}, "reason": "Raised"}, "badly formed"),
+        ({"jobwire": 1, "job": {**JOB, "encoding": "Xml"}, "reason": "Raised"}, "'Xml'"),
+        ({"jobwire": 1, "job": JOB, "reason": "Unspecified"}, "'Unspecified'"),
+        ({"jobwire": 1, "job": JOB, "reason": "Raised", "payload": "?"}, "base64"),
+        ({"jobwire": 1, "job": JOB, "reason": "Raised", "attempt_list": 5}, "not iterable"),
+    ],
+)
+def test_line_that_is_no_dead_job_is_refused(line: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load(json.dumps(line))
+
+
+def test_line_with_the_least_that_it_needs_is_read() -> None:
+    dead = load(json.dumps({"jobwire": 1, "job": JOB, "reason": "Raised", "more": 1}))
+    assert (dead.job.priority, dead.job.payload, dead.reason) == (4, b"", DeadReason.RAISED)
 
 
 # ------------------------------------------------------------------ the session

@@ -56,6 +56,7 @@ def test_submit_carries_every_field_of_a_job(tmp_path: Path) -> None:
         dedup_key="k",
         dedup_window="1m",
         headers={"traceparent": "00-x"},
+        contract=7,
         watch=True,
         keep_payload=True,
     )
@@ -94,7 +95,7 @@ def test_submit_carries_every_field_of_a_job(tmp_path: Path) -> None:
         "dedup_key": "k",
         "dedup_window_ms": 60_000,
         "headers": [{"key": "traceparent", "value": "00-x"}],
-        "contract": 0,
+        "contract": 7,
         "watch": True,
         "keep_payload": True,
     }

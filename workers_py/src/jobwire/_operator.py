@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
@@ -13,6 +12,7 @@ from uuid import UUID
 
 from jobwire._answers import Receipt
 from jobwire._client import AsyncClient, BlockingVerbs, Client
+from jobwire._dead_json import dump, load
 from jobwire._errors import ClientError, InvalidJob
 from jobwire._operations import (
     DeadJob,
@@ -215,13 +215,14 @@ class OperatorVerbs(Verbs):
         return found
 
     async def export_dead(self, file: IO[str], which: JobFilter | None = None) -> int:
-        """Writes dead jobs with all that belongs to them, one JSON object a line; returns how many."""
+        """Writes dead jobs with all that belongs to them, one a line (PROTOCOL.md, "Dead jobs as
+        NDJSON"); returns how many."""
         count = 0
         after = ""
         while True:
             page = await self.dead_page(which, after=after, full=True)
             for dead in page.jobs:
-                file.write(json.dumps(dead.to_json(), separators=(",", ":")) + "\n")
+                file.write(dump(dead) + "\n")
             count += len(page.jobs)
             after = page.next
             if not after:
@@ -254,7 +255,7 @@ class OperatorVerbs(Verbs):
             if not line.strip():
                 continue
             try:
-                dead = DeadJob.from_json(json.loads(line))
+                dead = load(line)
             except (ValueError, InvalidJob) as problem:
                 raise ValueError(f"line {number}: {problem}") from problem
             more = len(dead.job.payload) + sum(len(one.error) for one in dead.attempt_list)

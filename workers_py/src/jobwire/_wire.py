@@ -93,12 +93,13 @@ _I32 = Struct("<i").unpack_from
 _U64 = Struct("<Q").unpack_from
 
 
-def _names(enum: type) -> dict[int, str]:
+def enum_names(enum: type) -> dict[int, str]:
+    """The names of a generated enum, by number."""
     return {number: name for name, number in vars(enum).items() if isinstance(number, int)}
 
 
-_CODE_NAMES = _names(Code)
-_DURABILITY_NAMES = _names(Durability)
+_CODE_NAMES = enum_names(Code)
+_DURABILITY_NAMES = enum_names(Durability)
 
 
 def code_name(code: int) -> str:

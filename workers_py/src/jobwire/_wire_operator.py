@@ -25,6 +25,7 @@ import jobwire.wire.Sweep as _Sweep
 import jobwire.wire.SweepReport as _SweepReport
 from jobwire import _wire, _wire_producer
 from jobwire._answers import DeadReason
+from jobwire._dead_json import job_of, retry_of
 from jobwire._errors import ClientError, ProtocolError
 from jobwire._operations import (
     DeadAttempt,
@@ -33,8 +34,6 @@ from jobwire._operations import (
     JobFilter,
     QueueView,
     SweepReport,
-    job_of,
-    retry_of,
 )
 from jobwire._retry_policy import RetryPolicy
 from jobwire._wire_producer import Incoming, Outgoing, encode_job
@@ -166,6 +165,9 @@ def _dead_job(table: Any, blob: bytes) -> DeadJob:
             for i in range(job.HeadersLength())
         },
         keep_payload=bool(job.KeepPayload()),
+        dedup_key=_wire.text_of(job.DedupKey()) if job.DedupWindowMs() else "",
+        dedup_window_ms=job.DedupWindowMs() if job.DedupKey() else 0,
+        contract=job.Contract(),
         retry=None if retry is None else _retry(retry),
     )
     return DeadJob(

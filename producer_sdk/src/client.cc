@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "pending_state.h"
+#include "progress_sink.h"
 #include "session.h"
 
 JOBWIRE_NAMESPACE_BEGIN
@@ -12,6 +13,7 @@ JOBWIRE_NAMESPACE_BEGIN
 using client_detail::deadline_in;
 using client_detail::PendingState;
 using client_detail::Session;
+using client_detail::with_progress;
 
 Client::Client(std::unique_ptr<Session> session) : session_(std::move(session)) {}
 Client::Client(Client&& other) noexcept = default;
@@ -61,18 +63,30 @@ Status Client::flush(Milliseconds timeout, std::stop_token stop) {
 
 Result<JobResult> Client::call(const Job& job, Milliseconds timeout, std::stop_token stop) {
   if (auto refused = session_->refuse_own_thread()) return std::move(*refused);
-  return session_->call(job, deadline_in(timeout), stop);
+  return session_->call(job, deadline_in(timeout), {}, stop);
 }
 
-Pending<JobResult> Client::call_async(const Job& job) {
+Result<JobResult> Client::call(const Job& job, Milliseconds timeout, ProgressFn on_progress,
+                               std::stop_token stop) {
+  if (auto refused = session_->refuse_own_thread()) return std::move(*refused);
+  return session_->call(job, deadline_in(timeout), std::move(on_progress), stop);
+}
+
+Pending<JobResult> Client::call_async(const Job& job, ProgressFn on_progress) {
   const auto state = std::make_shared<PendingState<JobResult>>();
-  session_->call_async(job, state);
+  session_->call_async(job, with_progress(state, std::move(on_progress)));
   return Pending<JobResult>(state);
 }
 
 Result<JobResult> Client::wait(const JobId& id, Milliseconds timeout, std::stop_token stop) {
   if (auto refused = session_->refuse_own_thread()) return std::move(*refused);
-  return session_->wait(id, deadline_in(timeout), stop);
+  return session_->wait(id, deadline_in(timeout), {}, stop);
+}
+
+Result<JobResult> Client::wait(const JobId& id, Milliseconds timeout, ProgressFn on_progress,
+                               std::stop_token stop) {
+  if (auto refused = session_->refuse_own_thread()) return std::move(*refused);
+  return session_->wait(id, deadline_in(timeout), std::move(on_progress), stop);
 }
 
 void Client::wait_each(std::span<const JobId> ids, Milliseconds timeout,
@@ -98,9 +112,9 @@ std::vector<Result<JobResult>> Client::wait_all(std::span<const JobId> ids, Mill
   return results;
 }
 
-Pending<JobResult> Client::watch(const JobId& id) {
+Pending<JobResult> Client::watch(const JobId& id, ProgressFn on_progress) {
   const auto state = std::make_shared<PendingState<JobResult>>();
-  session_->watch(id, state);
+  session_->watch(id, with_progress(state, std::move(on_progress)));
   return Pending<JobResult>(state);
 }
 

@@ -199,6 +199,7 @@ void IoLoop::lose_session(State state) {
   // Answers to what was asked will not come: ask again.
   for (auto& [number, request] : asked_) unasked_.push_back(std::move(request));
   asked_.clear();
+  fences_.clear();
 }
 
 void IoLoop::handle(const wire::Welcome& welcome) {
@@ -543,11 +544,44 @@ bool IoLoop::answer(std::uint64_t number, const Reply& reply) {
       break;
     case Request::Read::More:
       break;
+    case Request::Read::Fence:
+      fences_.push_back({++heartbeats_, number});
+      send(outbound_.heartbeat(heartbeats_));
+      break;
     case Request::Read::Malformed:
       malformed();
       break;
   }
   return true;
+}
+
+void IoLoop::pass_fences(std::uint64_t heartbeat) {
+  std::erase_if(fences_, [&](const Fence& fence) {
+    if (fence.heartbeat > heartbeat) return false;
+    if (const auto asked = asked_.find(fence.number); asked != asked_.end()) {
+      asked->second->done();
+      asked_.erase(asked);
+    }
+    return true;
+  });
+}
+
+void IoLoop::handle(const wire::ProgressPush& push, std::span<const std::byte> blob) {
+  for (std::size_t i = 0; i < count_of(push.views()); ++i) {
+    const wire::ProgressView& view = *push.views()->Get(static_cast<flatbuffers::uoffset_t>(i));
+    const std::size_t offset = view.message_offset();
+    const std::size_t size = view.message_size();
+    if (size > 0 && (offset > blob.size() || size > blob.size() - offset)) return malformed();
+    JobProgress progress;
+    progress.value = view.value();
+    if (size > 0) {
+      progress.message.assign(reinterpret_cast<const char*>(blob.data()) + offset, size);
+    }
+    progress.at = to_time(view.at_ms());
+    const JobId id = from_wire(view.id());
+    for (const auto& [number, request] : asked_) request->progress(id, progress);
+    exchange_.watches.progress(id, progress);
+  }
 }
 
 void IoLoop::offer_receipt(const wire::ReceiptHead& head, const Error* refusal) {
@@ -580,8 +614,12 @@ void IoLoop::handle(const wire::Message& message, std::span<const std::byte> blo
     case wire::Body::SweepReport:
     case wire::Body::DeadPage:
       return;
+    case wire::Body::ProgressPush:
+      if (const auto* push = message.body_as_ProgressPush()) return handle(*push, blob);
+      break;
     case wire::Body::Heartbeat:
-      return;
+      if (const auto* echo = message.body_as_Heartbeat()) return pass_fences(echo->sequence());
+      break;
     case wire::Body::Goodbye:  // it is leaving: whoever comes next, here or elsewhere, is greeted
       if (exchange_.endpoints.size() > 1) return give_up_endpoint();
       unanswered_hellos_ = 0;

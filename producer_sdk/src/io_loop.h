@@ -62,6 +62,9 @@ class IoLoop {
   void handle(const wire::ResultPush& push, std::span<const std::byte> blob);
   /// Gives a reply to the request that asked for it; false when none did.
   bool answer(std::uint64_t number, const Reply& reply);
+  void handle(const wire::ProgressPush& push, std::span<const std::byte> blob);
+  /// Everything that was sent before the heartbeat's echo has come.
+  void pass_fences(std::uint64_t heartbeat);
   void offer_receipt(const wire::ReceiptHead& head, const Error* refusal);
   void malformed() {
     exchange_.counters.malformed.add();
@@ -127,6 +130,11 @@ class IoLoop {
   flatbuffers::FlatBufferBuilder request_builder_;
   std::vector<std::shared_ptr<Request>> unasked_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Request>> asked_;
+  struct Fence {
+    std::uint64_t heartbeat;
+    std::uint64_t number;  ///< Of the request that waits.
+  };
+  std::vector<Fence> fences_;
   // What settle() passes on, gathered while a message is read.
   std::vector<Watches::Accepted> accepted_;
   std::vector<std::pair<SinkSlot<Receipt>, Result<Receipt>>> receipts_;

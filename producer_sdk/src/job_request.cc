@@ -20,10 +20,18 @@ Request::Read StateRequest::read(const Reply& reply) {
     if (from_wire(view->id()) != id_) continue;
     auto answer = read_result(*view, reply.blob);
     if (!answer) return Read::Malformed;
+    if (*answer && (*answer)->state() == JobState::Running) {
+      running_ = std::move(**answer);
+      return Read::Fence;
+    }
     answer_->settle(0, std::move(*answer));
     return Read::Done;
   }
   return Read::More;
+}
+
+void StateRequest::progress(const JobId& id, const JobProgress& progress) {
+  if (id == id_) JobResultAccess::status(running_).progress = progress;
 }
 
 void CancelRequest::write(std::uint64_t number, flatbuffers::FlatBufferBuilder& builder,

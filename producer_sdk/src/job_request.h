@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "jobwire/job_id.h"
 #include "jobwire/job_result.h"
@@ -20,11 +21,14 @@ class StateRequest final : public Request {
 
   void write(std::uint64_t number, flatbuffers::FlatBufferBuilder& builder, Blob& blob) override;
   Read read(const Reply& reply) override;
+  void progress(const JobId& id, const JobProgress& progress) override;
+  void done() override { answer_->settle(0, std::move(running_)); }
   void fail(const Error& error) override { answer_->settle(0, error); }
 
  private:
   const JobId id_;
   const std::shared_ptr<Sink<JobResult>> answer_;
+  JobResult running_;  ///< Its progress comes behind it.
 };
 
 /// "End this job"; the answer has its state and nothing else.

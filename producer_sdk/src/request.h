@@ -39,13 +39,17 @@ class Request {
   /// as long as this request.
   virtual void write(std::uint64_t number, flatbuffers::FlatBufferBuilder& builder, Blob& blob) = 0;
 
-  enum class Read { Done, More, Malformed };
+  /// Fence: done() is to be called once everything has come that the broker sent together with
+  /// this.
+  enum class Read { Done, More, Fence, Malformed };
   /// A reply that carries the number.
   virtual Read read(const Reply& reply) = 0;
   /// A receipt of a job that is not in flight; true when it is one of this request's.
   virtual bool receipt(const wire::ReceiptHead& /*head*/, const Error* /*refusal*/) {
     return false;
   }
+  virtual void progress(const JobId& /*id*/, const JobProgress& /*progress*/) {}
+  virtual void done() {}
   /// True when nothing more is awaited.
   [[nodiscard]] virtual bool complete() const { return false; }
   virtual void fail(const Error& error) = 0;

@@ -13,6 +13,7 @@
 #include "job_check.h"
 #include "job_request.h"
 #include "outbound.h"
+#include "progress_sink.h"
 #include "stoppable_wait.h"
 #include "zmq_link.h"
 
@@ -164,25 +165,28 @@ void Session::call_async(const Job& job, const std::shared_ptr<Sink<JobResult>>&
   start_call(job, sink, std::make_shared<PendingState<Receipt>>(), submit_deadline(), false, {});
 }
 
-Result<JobResult> Session::call(const Job& job, TimePoint deadline, const std::stop_token& stop) {
+Result<JobResult> Session::call(const Job& job, TimePoint deadline, ProgressFn on_progress,
+                                const std::stop_token& stop) {
   const auto result = std::make_shared<PendingState<JobResult>>();
+  const auto sink = with_progress(result, std::move(on_progress));
   const auto receipt = std::make_shared<PendingState<Receipt>>();
-  const JobId id = start_call(job, result, receipt, deadline, true, stop);
+  const JobId id = start_call(job, sink, receipt, deadline, true, stop);
   // One wait for both: the receipt alone wakes nobody.
   if (auto answer = result->wait_until(deadline, stop)) return std::move(*answer);
   if (!stop.stop_requested()) {
     // The I/O thread gives up the submit at the same deadline, and knows why it went wrong.
     if (auto submitted = receipt->wait_until(deadline + kGrace); submitted && !*submitted) {
-      exchange_.watches.detach({&id, 1}, result.get());
+      exchange_.watches.detach({&id, 1}, sink.get());
       return submitted->error();
     }
   }
-  return stop_waiting(id, *result, stop);
+  return stop_waiting(id, sink.get(), *result, stop);
 }
 
-Result<JobResult> Session::stop_waiting(const JobId& id, const PendingState<JobResult>& state,
+Result<JobResult> Session::stop_waiting(const JobId& id, const Sink<JobResult>* sink,
+                                        const PendingState<JobResult>& state,
                                         const std::stop_token& stop) {
-  exchange_.watches.detach({&id, 1}, &state);
+  exchange_.watches.detach({&id, 1}, sink);
   // It may have come just now.
   if (auto answer = state.wait_until(Clock::now())) return std::move(*answer);
   return stop.stop_requested() ? stopped_error() : no_result_yet();
@@ -231,11 +235,13 @@ void Session::watch(const JobId& id, const std::shared_ptr<Sink<JobResult>>& sin
   if (exchange_.watches.attach({&id, 1}, sink)) exchange_.waker.wake();
 }
 
-Result<JobResult> Session::wait(const JobId& id, TimePoint deadline, const std::stop_token& stop) {
+Result<JobResult> Session::wait(const JobId& id, TimePoint deadline, ProgressFn on_progress,
+                                const std::stop_token& stop) {
   const auto state = std::make_shared<PendingState<JobResult>>();
-  watch(id, state);
+  const auto sink = with_progress(state, std::move(on_progress));
+  watch(id, sink);
   if (auto answer = state->wait_until(deadline, stop)) return std::move(*answer);
-  return stop_waiting(id, *state, stop);
+  return stop_waiting(id, sink.get(), *state, stop);
 }
 
 void Session::wait_each(std::span<const JobId> ids, TimePoint deadline, const std::stop_token& stop,

@@ -44,9 +44,11 @@ class Session {
   Result<JobId> post(const Job& job);
   Status flush(std::chrono::milliseconds timeout, const std::stop_token& stop);
 
-  Result<JobResult> call(const Job& job, TimePoint deadline, const std::stop_token& stop);
+  Result<JobResult> call(const Job& job, TimePoint deadline, ProgressFn on_progress,
+                         const std::stop_token& stop);
   void call_async(const Job& job, const std::shared_ptr<Sink<JobResult>>& sink);
-  Result<JobResult> wait(const JobId& id, TimePoint deadline, const std::stop_token& stop);
+  Result<JobResult> wait(const JobId& id, TimePoint deadline, ProgressFn on_progress,
+                         const std::stop_token& stop);
   void watch(const JobId& id, const std::shared_ptr<Sink<JobResult>>& sink);
   void wait_each(std::span<const JobId> ids, TimePoint deadline, const std::stop_token& stop,
                  const std::function<void(std::size_t, Result<JobResult>)>& fn);
@@ -95,8 +97,8 @@ class Session {
   /// Why the backlog took no more.
   [[nodiscard]] Error not_taken(const std::stop_token& stop) const;
   /// Ends a wait without an answer, unless the answer comes just now.
-  Result<JobResult> stop_waiting(const JobId& id, const PendingState<JobResult>& state,
-                                 const std::stop_token& stop);
+  Result<JobResult> stop_waiting(const JobId& id, const Sink<JobResult>* sink,
+                                 const PendingState<JobResult>& state, const std::stop_token& stop);
   void tell_lost(const EntryList& entries, const Error& error);
 
   Exchange exchange_;

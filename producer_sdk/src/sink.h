@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "jobwire/job_progress.h"
 #include "jobwire/result.h"
 
 JOBWIRE_NAMESPACE_BEGIN
@@ -17,6 +18,8 @@ class Sink {
  public:
   virtual ~Sink() = default;
   virtual void settle(std::size_t slot, Result<T> answer) = 0;
+  /// The job that is awaited has come further. Of no interest to most.
+  virtual void progress(std::size_t /*slot*/, const JobProgress& /*progress*/) {}
 };
 
 template <class T>

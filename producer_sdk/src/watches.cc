@@ -179,6 +179,24 @@ void Watches::complete(std::vector<JobResult> results) {
   settle(answers);
 }
 
+void Watches::progress(const JobId& id, const JobProgress& progress) {
+  std::vector<SinkSlot<JobResult>> waiting;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto gather = [&](const JobId& one) {
+      if (const Watch* watch = table_.find(one)) {
+        waiting.insert(waiting.end(), watch->sinks.begin(), watch->sinks.end());
+      }
+    };
+    gather(id);
+    const Watch* leader = table_.find(id);
+    if (leader != nullptr && leader->followers) {
+      for (const JobId& follower : *leader->followers) gather(follower);
+    }
+  }
+  for (const auto& slot : waiting) slot.sink->progress(slot.slot, progress);
+}
+
 void Watches::fail(const JobId& id, const Error& error) {
   Answers answers;
   {

@@ -49,6 +49,9 @@ class Watches {
   /// Results have come. Those that nobody waits for are kept up to the bounds.
   void complete(std::vector<JobResult> results);
 
+  /// A job says how far it is.
+  void progress(const JobId& id, const JobProgress& progress);
+
   /// There will be no result: everybody who waits gets the error.
   void fail(const JobId& id, const Error& error);
 

@@ -18,6 +18,7 @@
 #include "jobwire/export.h"
 #include "jobwire/job.h"
 #include "jobwire/job_id.h"
+#include "jobwire/job_progress.h"
 #include "jobwire/job_result.h"
 #include "jobwire/pending.h"
 #include "jobwire/receipt.h"
@@ -94,15 +95,20 @@ class JOBWIRE_EXPORT Client {
   /// covers both; on Timeout the job goes on.
   Result<JobResult> call(const Job& job, Milliseconds timeout, std::stop_token stop = {});
 
+  Result<JobResult> call(const Job& job, Milliseconds timeout, ProgressFn on_progress,
+                         std::stop_token stop = {});
+
   /// The same without waiting: `co_await client.call_async(job)`. A submit that fails is its
   /// answer.
-  Pending<JobResult> call_async(const Job& job);
+  Pending<JobResult> call_async(const Job& job, ProgressFn on_progress = {});
 
   /// The result of a job, from whichever process, as soon as it has ended: pushed, not polled. A
   /// job that failed is a JobResult that says so, not an Error. Errors: Timeout, UnknownJob,
   /// GoneJob, or the broker's refusal of a job that this client submitted. Costs one question to
   /// the broker unless the job was submitted here with Job::watch().
   Result<JobResult> wait(const JobId& id, Milliseconds timeout, std::stop_token stop = {});
+  Result<JobResult> wait(const JobId& id, Milliseconds timeout, ProgressFn on_progress,
+                         std::stop_token stop = {});
 
   /// Many results: calls `fn(index into ids, result)` for each as it comes, on this thread. What
   /// has not come when `timeout` has passed, or when stopped, is called with that error, so each
@@ -116,12 +122,12 @@ class JOBWIRE_EXPORT Client {
                                           std::stop_token stop = {});
 
   /// wait() without waiting. The id stays watched until its job ends or the client closes.
-  Pending<JobResult> watch(const JobId& id);
+  Pending<JobResult> watch(const JobId& id, ProgressFn on_progress = {});
 
   /// Asks once. Errors: NotFinished when the job has not ended, UnknownJob, GoneJob.
   Result<JobResult> result(const JobId& id, std::stop_token stop = {});
 
-  /// Where the job stands. Errors: UnknownJob, GoneJob.
+  /// Where the job stands and, while it runs, its latest progress. Errors: UnknownJob, GoneJob.
   Result<JobStatus> status(const JobId& id, std::stop_token stop = {});
 
   /// Ends a job that waits; has one that runs stopped by its agent, and returns when that is

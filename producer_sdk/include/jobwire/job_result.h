@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -12,6 +13,7 @@
 #include "jobwire/export.h"
 #include "jobwire/job_error.h"
 #include "jobwire/job_id.h"
+#include "jobwire/job_progress.h"
 #include "jobwire/job_state.h"
 
 JOBWIRE_NAMESPACE_BEGIN
@@ -32,6 +34,7 @@ struct JOBWIRE_EXPORT JobStatus {
   Time started{};                               ///< Last attempt; the epoch when none started.
   Time finished{};                              ///< The epoch when the job has not ended.
   std::chrono::microseconds run_time{0};        ///< The last attempt's run time.
+  std::optional<JobProgress> progress;          ///< From Client::status, while it runs.
 };
 
 /// How a job ended. A value; copies share the bytes, which never change.

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <mutex>
 #include <set>
 #include <string>
 #include <thread>
@@ -561,6 +562,53 @@ TEST(ClientTest, ResultOfAJobThatRunsIsNotFinishedAndItsStatusIsTold) {
   EXPECT_EQ(client.status(id).value().state, JobState::Queued);
   EXPECT_EQ(client.cancel(id, "not wanted").value(), JobState::Cancelled);
   EXPECT_EQ(client.cancel(id).error().code(), ErrorCode::AlreadyFinal);
+}
+
+TEST(ClientTest, ProgressIsToldToEverybodyWhoWaitsAndToWhoeverAsks) {
+  ScriptedBroker broker;
+  Client client = connect(broker);
+  const JobId id = client.submit(Job("resize").watch()).value().id;
+  std::mutex mutex;
+  std::vector<std::string> told;
+  const auto listen = [&](std::string who) {
+    return [&, who](const JobProgress& progress) {
+      const std::lock_guard lock(mutex);
+      told.push_back(who + ": " + progress.message);
+    };
+  };
+  const auto pending = client.watch(id, listen("watch"));
+  EXPECT_FALSE(client.status(id)->progress);
+  std::thread waiter([&] { EXPECT_TRUE(client.wait(id, kLong, listen("wait"))); });
+  EXPECT_TRUE(eventually([&] {
+    broker.progress(id, 0.5F, "half");
+    const std::lock_guard lock(mutex);
+    return std::set<std::string>(told.begin(), told.end()).size() == 2;
+  }));
+  const JobStatus status = client.status(id).value();
+  EXPECT_EQ(status.state, JobState::Running);
+  ASSERT_TRUE(status.progress);
+  EXPECT_EQ(status.progress->value, 0.5F);
+  EXPECT_EQ(status.progress->message, "half");
+  broker.finish(id, "done");
+  waiter.join();
+  EXPECT_TRUE(pending.get_for(kLong));
+  EXPECT_FALSE(client.status(id)->progress);
+  const std::lock_guard lock(mutex);
+  EXPECT_EQ(std::set<std::string>(told.begin(), told.end()),
+            (std::set<std::string>{"wait: half", "watch: half"}));
+}
+
+TEST(ClientTest, AskingAboutARunningJobWithoutProgressIsAnsweredToo) {
+  ScriptedBroker broker;
+  Client client = connect(broker);
+  const JobId id = JobId::make();
+  ScriptedBroker::KeptJob job;
+  job.state = wire::State::Running;
+  broker.add_job(id, job);
+  const auto status = client.status(id);
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->state, JobState::Running);
+  EXPECT_FALSE(status->progress);
 }
 
 TEST(ClientTest, AFailedJobCarriesThePythonError) {

@@ -364,7 +364,27 @@ void ScriptedBroker::answer(const Peer& peer, const wire::ResultRequest& request
     const auto vector = builder.CreateVectorOfStructs(&view, 1);
     send(peer, finish_message(builder, wire::CreateResultPush(builder, request.request(), vector)),
          found ? found->result : std::string_view());
+    if (found && !final && found->progress) push_progress(peer, id);
   }
+}
+
+void ScriptedBroker::push_progress(const Peer& peer, const JobId& id) {
+  const auto& [value, message] = *jobs_.at(id).progress;
+  flatbuffers::FlatBufferBuilder builder;
+  const wire::ProgressView view(to_wire(id), 1'700'000'000'000, value, 0,
+                                static_cast<std::uint32_t>(message.size()));
+  const auto vector = builder.CreateVectorOfStructs(&view, 1);
+  send(peer, finish_message(builder, wire::CreateProgressPush(builder, vector)), message);
+}
+
+void ScriptedBroker::progress(const JobId& id, float value, std::string message) {
+  on_thread([&] {
+    const std::lock_guard lock(mutex_);
+    KeptJob& job = jobs_[id];
+    job.state = wire::State::Running;
+    job.progress.emplace(value, std::move(message));
+    for (const Peer& peer : watchers_[id]) push_progress(peer, id);
+  });
 }
 
 void ScriptedBroker::push(const JobId& id) {

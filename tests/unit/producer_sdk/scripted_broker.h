@@ -42,6 +42,7 @@ class ScriptedBroker {
     std::string result;
     bool result_is_error = false;
     wire::Encoding encoding = wire::Encoding::Bytes;
+    std::optional<std::pair<float, std::string>> progress;
   };
 
   ScriptedBroker();
@@ -76,6 +77,8 @@ class ScriptedBroker {
               std::uint64_t window_bytes = 64U << 20);
   void session_timeout_ms(std::uint32_t timeout);
 
+  /// Tells everybody who watches a job, and lets it run; whoever asks about it is told too.
+  void progress(const JobId& id, float value, std::string message);
   /// Ends jobs: now those that are known, the others as soon as they come.
   void finish(const JobId& id, std::string result, wire::Encoding encoding = wire::Encoding::Utf8);
   void finish_everything(bool finish = true);
@@ -146,6 +149,7 @@ class ScriptedBroker {
   void take(const Peer& peer, const wire::Submit& submit, std::string_view blob);
   void answer(const Peer& peer, const wire::ResultRequest& request);
   void push(const JobId& id);
+  void push_progress(const Peer& peer, const JobId& id);
   void send_receipts(const Peer& peer, const std::vector<wire::ReceiptHead>& heads,
                      const std::vector<std::uint32_t>& refused);
 

@@ -174,7 +174,7 @@ class Agent:
             self._told_away = False
         elif not self._told_away and now - self._heard_at > _PATIENCE_S:
             self._told_away = True
-            told = "no broker answers at %s: waiting for it"
+            told = "no broker answers at %s: waiting for it; is jobwired running there? (--broker names another)"
             if self._session.welcome is not None:
                 told = "the broker at %s is away: what runs goes on, results wait"
             self._log.warning(told, self._settings.broker)
@@ -197,13 +197,13 @@ class Agent:
             crashes=totals.crashes,
         )
         if self._on_terminal:
-            line = self._figures.line(totals, now)
+            line = self._figures.line(totals, self._session.open, now)
             self._stderr.show(f"{self._figures.bar(totals)} {line}")
         elif now >= self._tell_at:
             self._tell_at = now + _TELL_S
             if totals.started != self._told_started or totals.running:
                 self._told_started = totals.started
-                self._log.info("%s", self._figures.line(totals, now))
+                self._log.info("%s", self._figures.line(totals, self._session.open, now))
 
     # ---------------------------------------------------------------- reload and burst
 

@@ -18,7 +18,7 @@ class Figures:
         self._done = 0
         self._rate = 0.0
 
-    def line(self, totals: Totals, now: float) -> str:
+    def line(self, totals: Totals, connected: bool, now: float) -> str:
         """Since the last call: `running 3 of 8 · 1,204 jobs/s · 45,678 done · 3 failed`."""
         done = totals.done
         if now > self._then:
@@ -32,8 +32,12 @@ class Figures:
         ]
         if totals.crashes:
             parts.append(f"{totals.crashes:,} crashed")
+        if totals.slots == 0:
+            parts = ["starting"]
         if totals.ready < totals.workers:
             parts.append(f"{totals.ready} of {totals.workers} workers ready")
+        if not connected:
+            parts.append("no broker")
         return " · ".join(parts)
 
     def bar(self, totals: Totals) -> str:
@@ -51,7 +55,7 @@ class Figures:
 
 
 def _short(rate: float) -> str:
-    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
+    return f"{rate:,.0f}" if rate >= 10 or rate == 0 else f"{rate:.1f}"
 
 
 def _span(seconds: float) -> str:

@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import ast
-import re
 import subprocess
 import sys
-import types
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +13,6 @@ import jobwire
 import pytest
 from jobwire import App, HandlerError, Retry
 from jobwire._cli import main
-from jobwire._handlers import Program
 from jobwire._logging import wrap_line
 from jobwire._restarts import Restarts
 from jobwire._worker_command import _span
@@ -211,16 +208,3 @@ def test_importing_the_package_starts_nothing_and_needs_no_zmq() -> None:
     code = "import sys, threading, jobwire; print('zmq' in sys.modules, threading.active_count())"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "False 1\n"
-
-
-def test_readmes_examples_can_be_served() -> None:
-    text = (PACKAGE.parents[1] / "README.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 2
-    served = []
-    for number, block in enumerate(blocks):
-        module = types.ModuleType(f"readme_{number}")
-        sys.modules[module.__name__] = module
-        exec(compile(block, module.__name__, "exec"), module.__dict__)
-        served.append([one.name for one in Program(module.app, lambda *_: None).set_up()])
-    assert served == [["shout"], ["predict", "count"]]

@@ -14,6 +14,7 @@ from jobwire import (
     Conflict,
     Dropped,
     Full,
+    JobProgress,
     JobResult,
     JobSpec,
     JobState,
@@ -24,10 +25,10 @@ from jobwire import (
     Unavailable,
     UnknownJob,
 )
-from jobwire._producer_session import NEVER, ProducerSession, Settings
+from jobwire._producer_session import NEVER, Answer, ProducerSession, Settings
 from jobwire._session import Phase
-from jobwire._wire import Code, Limits, Refused, Welcome
-from jobwire._wire_producer import CancelReply, Known, Receipts, ResultPush, View
+from jobwire._wire import Code, Heartbeat, Limits, Refused, Welcome
+from jobwire._wire_producer import CancelReply, Known, ProgressPush, Receipts, ResultPush, View
 from jobwire.wire import Cancel, Message, ResultRequest, Submit
 from jobwire.wire import JobSpec as JobSpecTable
 from jobwire.wire.Body import Body
@@ -361,6 +362,51 @@ def test_cancel_is_answered_and_sent_again_in_the_next_session() -> None:
     assert peer.connect() == [("cancel", request, [spec.id.bytes])]
     peer.say(CancelReply(request, [(spec.id.bytes, 0, JobState.CANCELLED)]))
     assert future.result(0) is JobState.CANCELLED
+
+
+def test_progress_is_told_to_those_who_wait_and_asked_for_it() -> None:
+    peer = Peer()
+    peer.connect()
+    spec = JobSpec("t")
+    told: list[JobProgress] = []
+    future: Future[JobResult] = Future()
+    peer.session.wait(spec.id.bytes, future, 110.0, told.append)
+
+    def angry(progress: JobProgress) -> None:
+        raise ValueError
+
+    peer.session.wait(spec.id.bytes, Future(), 110.0, angry)
+    peer.say(
+        ProgressPush([(spec.id.bytes, 1000, 0.5, "half"), (JobSpec("t").id.bytes, 1, 1.0, "")])
+    )
+    peer.result(spec)
+    peer.say(ProgressPush([(spec.id.bytes, 2000, 0.9, "late")]))
+    assert [(one.value, one.message, one.at.timestamp()) for one in told] == [(0.5, "half", 1.0)]
+    assert future.result(0).succeeded
+
+
+def test_status_of_a_running_job_waits_for_the_progress_that_comes_with_it() -> None:
+    peer = Peer()
+    peer.connect()
+    spec = JobSpec("t")
+    future: Future[Answer] = Future()
+    peer.session.ask(spec.id.bytes, future, 110.0)
+    ((_, request, _, wait),) = peer.sent()
+    assert not wait
+    peer.result(spec, Known.Running, request)
+    assert not future.done()
+    assert peer.sent() == [("other", Body.Heartbeat)]
+    peer.say(ProgressPush([(spec.id.bytes, 1000, 0.5, "half")]))
+    peer.say(Heartbeat(request))
+    view, progress = future.result(0)
+    assert view.known == Known.Running
+    assert progress is not None
+    assert progress.message == "half"
+    again: Future[Answer] = Future()
+    peer.session.ask(spec.id.bytes, again, 110.0)
+    ((_, request, _, _),) = peer.sent()
+    peer.result(spec, Known.Final, request)
+    assert again.result(0)[1] is None
 
 
 # ------------------------------------------------------------------ the session

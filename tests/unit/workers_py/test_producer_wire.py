@@ -16,7 +16,7 @@ from jobwire import RetryPolicy, _wire_producer
 from jobwire._failure import describe
 from jobwire._spec import JobSpec
 from jobwire._wire import Encoding, Frame, JobError
-from jobwire._wire_producer import CancelReply, Receipts, ResultPush
+from jobwire._wire_producer import CancelReply, ProgressPush, Receipts, ResultPush
 
 ROOT = Path(__file__).resolve().parents[3]
 GOLDEN = ROOT / "schemas" / "golden"
@@ -140,6 +140,19 @@ def test_golden_result_push_is_read(tmp_path: Path) -> None:
         for name in ("created_ms", "started_ms", "finished_ms", "run_us", "attempts", "pushed"):
             assert getattr(view, name) == want[name]
         assert view.is_error == want["payload_is_error"]
+
+
+def test_golden_progress_push_is_read(tmp_path: Path) -> None:
+    frames = golden("progress_push")
+    told = as_json(frames[0], tmp_path)
+    message = _wire_producer.decode(frames)
+    assert isinstance(message, ProgressPush)
+    assert len(message.views) == len(told["views"]) > 0
+    for (id_, at_ms, value, text), want in zip(message.views, told["views"], strict=True):
+        assert list(id_) == want["id"]["bytes"]
+        assert (at_ms, value) == (want["at_ms"], want["value"])
+        at, size = want["message_offset"], want["message_size"]
+        assert text.encode() == frames[1][at : at + size]
 
 
 def test_golden_cancel_reply_is_read(tmp_path: Path) -> None:

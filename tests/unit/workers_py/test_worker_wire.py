@@ -62,6 +62,7 @@ def result_heads(count: int) -> list[bytes]:
         "ReceiptHead",
         "ResultView",
         "CancelHead",
+        "ProgressView",
     ],
 )
 def test_struct_layouts_have_the_generated_size(name: str) -> None:
@@ -73,6 +74,7 @@ def test_struct_layouts_have_the_generated_size(name: str) -> None:
         "ReceiptHead": _heads.RECEIPT_HEAD,
         "ResultView": _heads.RESULT_VIEW,
         "CancelHead": _heads.CANCEL_HEAD,
+        "ProgressView": _heads.PROGRESS_VIEW,
     }
     generated = getattr(importlib.import_module(f"jobwire.wire.{name}"), name)
     assert ours[name].size == generated.SizeOf()

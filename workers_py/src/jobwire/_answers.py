@@ -62,8 +62,18 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class JobProgress:
+    """How far a running job says it is: what its handler gave to `ctx.progress`, and when the broker got it."""
+
+    value: float
+    message: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class JobStatus:
-    """Where a job stands. Times are the broker's, in UTC; None is not yet."""
+    """Where a job stands. Times are the broker's, in UTC; None is not yet. progress: of a running job, if it has said
+    something, when it is asked for by `status`."""
 
     id: UUID
     state: JobState
@@ -74,6 +84,7 @@ class JobStatus:
     finished: datetime | None
     run_time: float
     """Seconds that the last attempt ran."""
+    progress: JobProgress | None = None
 
 
 @dataclass(frozen=True, slots=True)

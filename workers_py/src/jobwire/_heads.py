@@ -40,5 +40,8 @@ RESULT_VIEW = Struct("<16sIIqqqQHBBBB??")
 """id, payload_offset, payload_size, created_ms, started_ms, finished_ms, run_us, attempts, known, state, reason,
 encoding, pushed, payload_is_error"""
 
+PROGRESS_VIEW = Struct("<16sqfII4x")
+"""id, at_ms, value, message_offset, message_size"""
+
 CANCEL_HEAD = Struct("<16sHBx")
 """id, code, state"""

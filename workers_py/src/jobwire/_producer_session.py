@@ -26,6 +26,7 @@ from jobwire._answers import (
     ClientStats,
     DeadReason,
     Durability,
+    JobProgress,
     JobResult,
     JobState,
     JobStatus,
@@ -36,12 +37,13 @@ from jobwire._refusals import PASSING, refusal
 from jobwire._session import Phase, Session
 from jobwire._settle import fail, settle
 from jobwire._spec import JobSpec
-from jobwire._watches import Watches
-from jobwire._wire import Code, Refused, encode_goodbye, encode_heartbeat
+from jobwire._watches import OnProgress, Watches
+from jobwire._wire import Code, Heartbeat, Refused, encode_goodbye, encode_heartbeat
 from jobwire._wire_producer import (
     CancelReply,
     Known,
     Outgoing,
+    ProgressPush,
     Receipts,
     ResultPush,
     View,
@@ -59,6 +61,9 @@ _GREET_REFUSED_S = 2.0
 _MAX_QUESTIONS = 16_384
 _TIMERS = 100_000
 NEVER = math.inf
+
+Answer = tuple[View, JobProgress | None]
+"""What the broker knows of a job."""
 
 
 @dataclass(slots=True)
@@ -122,6 +127,9 @@ class ProducerSession(Session):
         self._requests: dict[int, list[_Entry]] = {}
         self._questions: dict[int, Question] = {}
         self._asked: dict[int, Sequence[bytes]] = {}
+        # Answers about running jobs that wait for what comes with them.
+        self._running: dict[int, View] = {}
+        self._progress: dict[bytes, JobProgress] = {}
         self._flushes: list[tuple[int, Future[None]]] = []
         self._rooms: list[Future[None]] = []
         self._numbers = 0
@@ -149,7 +157,13 @@ class ProducerSession(Session):
             ids = [spec.id.bytes for spec in specs]
             self._at(deadline, lambda now: self._late(ids, now))
 
-    def wait(self, id_: bytes, future: Future[JobResult], deadline: float) -> None:
+    def wait(
+        self,
+        id_: bytes,
+        future: Future[JobResult],
+        deadline: float,
+        on_progress: OnProgress | None = None,
+    ) -> None:
         """The future gets the job's result when it has ended, or NoAnswer at the deadline."""
         if self._closing:
             fail(future, Closed("the client was closed"))
@@ -157,7 +171,7 @@ class ProducerSession(Session):
         if len(self._watches) >= self._settings.max_watched:
             fail(future, Full("as many jobs are watched as this client may watch"))
             return
-        self._watches.wait(id_, future, id_ in self._entries)
+        self._watches.wait(id_, future, id_ in self._entries, on_progress)
 
         def late(now: float) -> None:
             if not future.done():
@@ -170,8 +184,8 @@ class ProducerSession(Session):
     def leave(self, id_: bytes, future: Future[JobResult]) -> None:
         self._watches.leave(id_, future)
 
-    def ask(self, id_: bytes, future: Future[View], deadline: float) -> None:
-        """The future gets what the broker knows of the job now."""
+    def ask(self, id_: bytes, future: Future[Answer], deadline: float) -> None:
+        """The future gets what the broker knows of the job now, and the progress of one that runs."""
         number = self._number()
         message = encode_result_request(number, [id_], False)
         self._question(number, Question(id_, message, future), deadline)
@@ -485,6 +499,7 @@ class ProducerSession(Session):
         self._questions[number] = question
 
         def late(now: float) -> None:
+            self._running.pop(number, None)
             if self._questions.pop(number, None) is not None:
                 fail(question.future, self._late_error("no answer in time"))
 
@@ -493,11 +508,11 @@ class ProducerSession(Session):
             self.outbox.append(question.message.frames)
 
     def _result_push(self, push: ResultPush) -> None:
-        question = self._questions.pop(push.request, None)
+        question = self._questions.get(push.request)
         if question is not None:
             for view in push.views:
                 if view.id == question.id:
-                    settle(question.future, view)
+                    self._answered(push.request, question, view)
             return
         self._asked.pop(push.request, None)
         for view in push.views:
@@ -506,6 +521,31 @@ class ProducerSession(Session):
             elif view.known == Known.Final:
                 self.stats.results += 1
                 self._watches.ended(view.id, result_of(view))
+
+    def _answered(self, number: int, question: Question, view: View) -> None:
+        if view.known != Known.Running:
+            del self._questions[number]
+            settle(question.future, (view, None))
+            return
+        # Its progress comes in a message of its own, with this one; the echo of a heartbeat comes behind both.
+        self._running[number] = view
+        self.outbox.append([encode_heartbeat((), (), number)])
+
+    def _echo(self, number: int) -> None:
+        view = self._running.pop(number, None)
+        question = self._questions.pop(number, None) if view is not None else None
+        if question is not None:
+            settle(question.future, (view, self._progress.pop(question.id, None)))
+        if not self._running:
+            self._progress.clear()
+
+    def _progress_push(self, push: ProgressPush) -> None:
+        asked = {question.id for question in self._questions.values()}
+        for id_, at_ms, value, message in push.views:
+            told = JobProgress(value, message, datetime.fromtimestamp(at_ms / 1000, UTC))
+            if id_ in asked:
+                self._progress[id_] = told
+            self._watches.progress(id_, told)
 
     def _cancel_reply(self, reply: CancelReply) -> None:
         question = self._questions.pop(reply.request, None)
@@ -538,6 +578,7 @@ class ProducerSession(Session):
         for question in self._questions.values():
             self._put(question.message, now)
         self._asked.clear()
+        self._running.clear()
         self._watches.ask_all_again()
         self._sent_at = now
         self.pump(now)
@@ -553,6 +594,10 @@ class ProducerSession(Session):
             self._result_push(message)
         elif isinstance(message, CancelReply):
             self._cancel_reply(message)
+        elif isinstance(message, ProgressPush):
+            self._progress_push(message)
+        elif isinstance(message, Heartbeat):
+            self._echo(message.sequence)
         self.pump(now)
 
     def _refused(self, refused: Refused, now: float) -> None:
@@ -583,7 +628,7 @@ def unknown(view: View) -> ClientError:
     return refusal(Code.GoneJob if view.known == Known.Gone else Code.UnknownJob)
 
 
-def status_of(view: View) -> JobStatus:
+def status_of(view: View, progress: JobProgress | None = None) -> JobStatus:
     return JobStatus(
         UUID(bytes=view.id),
         JobState(view.state),
@@ -593,6 +638,7 @@ def status_of(view: View) -> JobStatus:
         _time(view.started_ms),
         _time(view.finished_ms),
         view.run_us / 1e6,
+        progress,
     )
 
 

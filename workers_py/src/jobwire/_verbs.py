@@ -19,6 +19,7 @@ from jobwire._enqueue import run_blocking
 from jobwire._errors import ClientError, Closed, Full, NotFinished
 from jobwire._producer_session import (
     NEVER,
+    Answer,
     ProducerSession,
     Settings,
     result_of,
@@ -27,7 +28,8 @@ from jobwire._producer_session import (
 )
 from jobwire._spans import Span, milliseconds
 from jobwire._spec import JobSpec
-from jobwire._wire_producer import Known, View
+from jobwire._watches import OnProgress
+from jobwire._wire_producer import Known
 
 if TYPE_CHECKING:
     from jobwire._client_loop import ClientLoop
@@ -145,9 +147,15 @@ class Verbs:
 
     # ---------------------------------------------------------------- getting results
 
-    async def call(self, spec: JobSpec, timeout: Span) -> JobResult:
+    async def call(
+        self, spec: JobSpec, timeout: Span, on_progress: OnProgress | None = None
+    ) -> JobResult:
         """Submits and waits for the result: a remote procedure call that survives restarts. On NoAnswer the job goes
-        on."""
+        on.
+
+        on_progress: called by the client's thread with what the handler says by `ctx.progress`, a few times a second at
+            most; must be quick.
+        """
         deadline = _deadline(timeout)
         future: Future[JobResult] = Future()
         receipt: Future[Receipt] = Future()
@@ -155,18 +163,23 @@ class Verbs:
         def order(session: ProducerSession, now: float) -> None:
             session.take([spec], [receipt], deadline)
             if not receipt.done():
-                session.wait(spec.id.bytes, future, deadline)
+                session.wait(spec.id.bytes, future, deadline, on_progress)
 
         self._order(order)
         counts = (await self._wait(receipt)).id
         if counts != spec.id:
-            return await self._result_by(counts, deadline)
+            return await self._result_by(counts, deadline, on_progress)
         return await self._leaving(spec.id, future)
 
-    async def wait(self, job_id: UUID, timeout: Span) -> JobResult:
+    async def wait(
+        self, job_id: UUID, timeout: Span, on_progress: OnProgress | None = None
+    ) -> JobResult:
         """The result of a job, whoever submitted it, as soon as it has ended: pushed, not polled. A job that failed is
-        a JobResult that says so. Raises NoAnswer, UnknownJob or GoneJob, or the refusal of a job submitted here."""
-        return await self._result_by(job_id, _deadline(timeout))
+        a JobResult that says so. Raises NoAnswer, UnknownJob or GoneJob, or the refusal of a job submitted here.
+
+        on_progress: as in `call`.
+        """
+        return await self._result_by(job_id, _deadline(timeout), on_progress)
 
     async def wait_all(self, ids: Iterable[UUID], timeout: Span) -> list[JobResult | ClientError]:
         """Many results, in order, when all have come or the timeout has passed."""
@@ -186,9 +199,11 @@ class Verbs:
                 answers.append(error)
         return answers
 
-    async def _result_by(self, id_: UUID, deadline: float) -> JobResult:
+    async def _result_by(
+        self, id_: UUID, deadline: float, on_progress: OnProgress | None
+    ) -> JobResult:
         future: Future[JobResult] = Future()
-        self._order(lambda session, now: session.wait(id_.bytes, future, deadline))
+        self._order(lambda session, now: session.wait(id_.bytes, future, deadline, on_progress))
         return await self._leaving(id_, future)
 
     async def _leaving(self, id_: UUID, future: Future[JobResult]) -> JobResult:
@@ -200,23 +215,23 @@ class Verbs:
 
     async def result(self, job_id: UUID) -> JobResult:
         """Asks once for the result. Raises NotFinished when the job has not ended, UnknownJob or GoneJob."""
-        view = await self._ask(job_id)
+        view, _ = await self._ask(job_id)
         if view.known != Known.Final:
             raise NotFinished(f"the job is {JobState(view.state).name.lower()}")
         return result_of(view)
 
     async def status(self, job_id: UUID) -> JobStatus:
-        """Where the job stands. Raises UnknownJob or GoneJob."""
-        return status_of(await self._ask(job_id))
+        """Where the job stands and, while it runs, its latest progress. Raises UnknownJob or GoneJob."""
+        return status_of(*await self._ask(job_id))
 
-    async def _ask(self, id_: UUID) -> View:
-        future: Future[View] = Future()
+    async def _ask(self, id_: UUID) -> Answer:
+        future: Future[Answer] = Future()
         deadline = _deadline(self._submit_timeout)
         self._order(lambda session, now: session.ask(id_.bytes, future, deadline))
-        view = await self._wait(future)
+        view, progress = await self._wait(future)
         if view.known in (Known.Unknown, Known.Gone):
             raise unknown(view)
-        return view
+        return view, progress
 
     async def cancel(
         self, job_id: UUID, reason: str = "", timeout: Span = _DEFAULT_TIMEOUT

@@ -3,19 +3,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from concurrent.futures import Future
 
-from jobwire._answers import JobResult
+from jobwire._answers import JobProgress, JobResult
 from jobwire._errors import ClientError
 from jobwire._settle import fail, settle
 
+OnProgress = Callable[[JobProgress], None]
+"""Called by the client's thread, a few times a second at most; must be quick."""
+
+_log = logging.getLogger("jobwire.client")
+
 
 class _Watch:
-    __slots__ = ("expected", "on_its_way", "waiting")
+    __slots__ = ("expected", "listeners", "on_its_way", "waiting")
 
     def __init__(self) -> None:
         self.waiting: list[Future[JobResult]] = []
+        self.listeners: list[OnProgress] = []
         # Submitted with watch: the result is kept even when nobody waits yet.
         self.expected = False
         # Submitted here and not yet receipted: the broker may not know it, so it is not asked.
@@ -45,8 +53,14 @@ class Watches:
             watch.expected |= expected
             watch.on_its_way = True
 
-    def wait(self, id_: bytes, future: Future[JobResult], on_its_way: bool) -> None:
-        """Settles the future with the job's result, now or later."""
+    def wait(
+        self,
+        id_: bytes,
+        future: Future[JobResult],
+        on_its_way: bool,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        """Settles the future with the job's result, now or later, and tells its progress until then."""
         kept = self._kept.pop(id_, None)
         if kept is not None:
             self._kept_bytes -= len(kept.payload)
@@ -59,6 +73,17 @@ class Watches:
             if not on_its_way:
                 self.questions.append(id_)
         watch.waiting.append(future)
+        if on_progress is not None:
+            watch.listeners.append(on_progress)
+
+    def progress(self, id_: bytes, progress: JobProgress) -> None:
+        """A running job has said how far it is."""
+        watch = self._watches.get(id_)
+        for listener in watch.listeners if watch is not None else ():
+            try:
+                listener(progress)
+            except Exception:  # the user's function may raise anything
+                _log.exception("on_progress failed")
 
     def leave(self, id_: bytes, future: Future[JobResult]) -> None:
         """Nobody waits through this future any more."""
@@ -81,6 +106,7 @@ class Watches:
             if other is not None:
                 other.waiting += watch.waiting
                 other.expected |= watch.expected
+                other.listeners += watch.listeners
                 return
             self._watches[job] = watch
             ask = True

@@ -20,7 +20,7 @@ import jobwire.wire.ResultRequest as _ResultRequest
 import jobwire.wire.Submit as _Submit
 from jobwire import _wire
 from jobwire._errors import ProtocolError
-from jobwire._heads import CANCEL_HEAD, RECEIPT_HEAD, RESULT_VIEW
+from jobwire._heads import CANCEL_HEAD, PROGRESS_VIEW, RECEIPT_HEAD, RESULT_VIEW
 from jobwire._spec import JobSpec
 from jobwire._wire import Frame, JobError, LinkedError, Message
 from jobwire.wire.Body import Body
@@ -30,6 +30,7 @@ __all__ = [
     "CancelReply",
     "Known",
     "Outgoing",
+    "ProgressPush",
     "Receipts",
     "ResultPush",
     "View",
@@ -83,7 +84,14 @@ class CancelReply:
     heads: list[tuple[bytes, int, int]]
 
 
-Incoming = Message | Receipts | ResultPush | CancelReply
+@dataclass(frozen=True, slots=True)
+class ProgressPush:
+    """views: (id, at_ms, value, message) each."""
+
+    views: list[tuple[bytes, int, float, str]]
+
+
+Incoming = Message | ProgressPush | Receipts | ResultPush | CancelReply
 
 
 def decode(frames: Sequence[bytes]) -> Incoming:
@@ -97,6 +105,8 @@ def decode(frames: Sequence[bytes]) -> Incoming:
             return _receipts(envelope, message.body)
         if message.kind == Body.ResultPush:
             return _result_push(envelope, message.body, blob)
+        if message.kind == Body.ProgressPush:
+            return _progress_push(envelope, message.body, blob)
         if message.kind == Body.CancelReply:
             return _cancel_reply(envelope, message.body)
     except (error, IndexError, ValueError, TypeError) as problem:
@@ -125,6 +135,16 @@ def _result_push(envelope: bytes, body: int, blob: bytes) -> ResultPush:
             raise ProtocolError("a result reaches past the end of its blob")
         views.append(View(id_, blob[at : at + size], *rest))
     return ResultPush(_request(envelope, body), views)
+
+
+def _progress_push(envelope: bytes, body: int, blob: bytes) -> ProgressPush:
+    views = []
+    heads = _wire.elements(envelope, body, 0, PROGRESS_VIEW.size)
+    for id_, at_ms, value, at, size in PROGRESS_VIEW.iter_unpack(heads):
+        if at + size > len(blob):
+            raise ProtocolError("a message of progress reaches past the end of its blob")
+        views.append((id_, at_ms, value, _wire.text_of(blob[at : at + size])))
+    return ProgressPush(views)
 
 
 def _cancel_reply(envelope: bytes, body: int) -> CancelReply:

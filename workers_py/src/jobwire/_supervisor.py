@@ -370,7 +370,8 @@ class Supervisor:
         delay = place.restarts.delay(
             ready=child.was_ready and death.exit_code != EXIT_REFUSED,
             lived_s=now - child.started_at,
-            wanted=end != WorkerEnd.Crashed,
+            # A fresh process was there for the job that killed it: nothing is wrong with the next one.
+            wanted=end != WorkerEnd.Crashed or (place.kind is Kind.FRESH and bool(death.runs)),
         )
         if delay >= _SLOW_RESTART_S:
             self._log.warning("its place is filled again in %.1f s", delay)

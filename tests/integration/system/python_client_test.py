@@ -16,7 +16,9 @@ from jobwire import (
     Client,
     Closed,
     DeadReason,
+    Dropped,
     Durability,
+    Full,
     JobSpec,
     JobState,
     NoAnswer,
@@ -148,6 +150,37 @@ def test_client_that_finds_no_broker_says_so_and_keeps_what_it_posted() -> None:
     assert not report.clean
     with pytest.raises(Closed):
         client.submit(JobSpec("upper"))
+
+
+def test_full_client_does_what_overflow_says() -> None:
+    nobody = f"tcp://127.0.0.1:{free_port()}"
+    lost: list[tuple[object, Exception]] = []
+    for overflow in ("drop_oldest", "fail", "block"):
+        client = Client(
+            nobody,
+            submit_timeout=0.1,
+            backlog_jobs=3,
+            overflow=overflow,  # type: ignore[arg-type]
+            on_lost=lambda id_, error: lost.append((id_, error)),
+        )
+        ids = [client.post(JobSpec("upper")) for _ in range(3)]
+        if overflow == "drop_oldest":
+            client.post(JobSpec("upper"))
+            until("the oldest job to be dropped", lambda: lost)
+            assert lost[0][0] == ids[0]
+            assert isinstance(lost[0][1], Dropped)
+            assert client.close(timeout=0.01).dropped == 1
+        else:
+            with pytest.raises(Full):
+                client.post(JobSpec("upper"))
+            assert client.close(timeout=0.01).unreceipted == tuple(ids)
+
+
+def test_blocked_post_goes_on_when_there_is_room(rig: Rig) -> None:
+    with Client(rig.producers, backlog_jobs=4, submit_timeout=60) as client:
+        ids = [client.post(JobSpec("upper", f"b{i}")) for i in range(100)]
+        results = client.wait_all(ids, timeout=60)
+        assert [one.text for one in results] == [f"B{i}" for i in range(100)]  # type: ignore[union-attr]
 
 
 def test_client_in_a_forked_child_refuses_instead_of_waiting_for_ever(rig: Rig) -> None:

@@ -104,6 +104,37 @@ def test_submit_carries_every_field_of_a_job(tmp_path: Path) -> None:
     assert (second["queue"], second["priority"], second["encoding"]) == ("default", 4, "Bytes")
 
 
+def test_plain_jobs_are_written_by_hand_as_the_runtime_writes_them(tmp_path: Path) -> None:
+    plain = [
+        JobSpec("a", b""),
+        JobSpec(
+            "type.of-a/job",
+            {"x": 1},
+            queue="q" * 128,
+            priority=0,
+            timeout="7d",
+            delay="366d",
+            not_before=datetime(2031, 1, 1, tzinfo=UTC),
+            expires_at=datetime(2032, 1, 1, tzinfo=UTC),
+            result_ttl="1ms",
+            contract=2**64 - 1,
+            watch=True,
+            keep_payload=True,
+        ),
+        JobSpec("a", "text", queue="other"),
+    ]
+    for count in range(1, 4):
+        by_hand = _wire_producer.encode_submit(2**40, plain[:count])
+        by_runtime = _wire_producer.encode_any_submit(2**40, plain[:count])
+        assert by_hand.envelope != by_runtime
+        assert as_json(by_hand.envelope, tmp_path) == as_json(by_runtime, tmp_path)
+    many = [JobSpec(f"type{i % 7}", bytes(i % 5)) for i in range(1024)]
+    by_hand = _wire_producer.encode_submit(1, many)
+    assert as_json(by_hand.envelope, tmp_path) == as_json(
+        _wire_producer.encode_any_submit(1, many), tmp_path
+    )
+
+
 def test_questions_are_what_the_schema_says(tmp_path: Path) -> None:
     asked = as_json(_wire_producer.encode_result_request(3, [ID.bytes], True).envelope, tmp_path)
     assert asked == {"request": 3, "ids": [{"bytes": list(ID.bytes)}], "wait": True}

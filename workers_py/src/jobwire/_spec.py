@@ -116,6 +116,11 @@ class JobSpec:
         except (ValueError, ResultError) as problem:
             raise InvalidJob(f"job {self.type!r}: {problem}") from None
 
+    @property
+    def is_plain(self) -> bool:
+        """It says nothing about retries, deduplication and headers."""
+        return self.retry is None and not self.dedup_key and not self.headers
+
 
 def _span(name: str, span: Span | None, least: int, most: int, told: str) -> int:
     return 0 if span is None else bounded(name, span, least, most, told)

@@ -22,6 +22,7 @@ from jobwire import _wire
 from jobwire._errors import ProtocolError
 from jobwire._heads import CANCEL_HEAD, PROGRESS_VIEW, RECEIPT_HEAD, RESULT_VIEW
 from jobwire._spec import JobSpec
+from jobwire._submit_layout import SubmitLayout
 from jobwire._wire import Frame, JobError, LinkedError, Message
 from jobwire.wire.Body import Body
 from jobwire.wire.Known import Known
@@ -177,6 +178,19 @@ class Outgoing:
 
 def encode_submit(request: int, specs: Sequence[JobSpec]) -> Outgoing:
     """One Submit of several jobs, their payloads side by side in the blob."""
+    if all(spec.is_plain for spec in specs):
+        envelope = _PLAIN.encode(request, specs)
+    else:
+        envelope = encode_any_submit(request, specs)
+    blob = specs[0].payload if len(specs) == 1 else b"".join(spec.payload for spec in specs)
+    return Outgoing(envelope, blob)
+
+
+_PLAIN = SubmitLayout(Body.Submit)
+
+
+def encode_any_submit(request: int, specs: Sequence[JobSpec]) -> bytes:
+    """The envelope of jobs of which some are not plain."""
     builder = flatbuffers.Builder(256 + 192 * len(specs))
     jobs = []
     offset = 0
@@ -187,9 +201,7 @@ def encode_submit(request: int, specs: Sequence[JobSpec]) -> Outgoing:
     _Submit.Start(builder)
     _Submit.AddRequest(builder, request)
     _Submit.AddJobs(builder, jobs_at)
-    envelope = _wire.finish(builder, Body.Submit, _Submit.End(builder))
-    blob = specs[0].payload if len(specs) == 1 else b"".join(spec.payload for spec in specs)
-    return Outgoing(envelope, blob)
+    return _wire.finish(builder, Body.Submit, _Submit.End(builder))
 
 
 def encode_job(builder: Any, spec: JobSpec, offset: int) -> int:

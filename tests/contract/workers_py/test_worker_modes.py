@@ -46,6 +46,10 @@ def entered(broker: FakeBroker, folder: Path, *names: str) -> None:
     broker.until(f"{names} to run", lambda: all((folder / name).exists() for name in names))
 
 
+def written(path: Path) -> str:
+    return path.read_text().strip() if path.exists() else ""
+
+
 # ------------------------------------------------------------------ kinds
 
 
@@ -276,6 +280,17 @@ def test_command_that_ignores_sigterm_is_killed_and_its_worker_lives(
     assert not is_alive(int((tmp_path / "pid").read_text()))
     (after,) = modes.dispatch(worker, text("shout", "on"))
     assert modes.result(after).payload == b"ON"
+
+
+def test_command_ends_with_a_host_that_is_killed(
+    broker: FakeBroker, start: Start, tmp_path: Path
+) -> None:
+    host = start("-c", "1", target=TARGET)
+    broker.dispatch(broker.worker_for("deaf"), text("deaf", f"{tmp_path}/pid\n"))
+    pid = int(broker.until("its number", lambda: written(tmp_path / "pid")))
+    assert is_alive(pid)
+    host.process.kill()
+    broker.until("the command to end", lambda: not is_alive(pid))
 
 
 def test_cancelled_command_ends_by_the_flag_alone(modes: FakeBroker, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from jobwire._contexts import Contexts
 from jobwire._errors import ResultError
 from jobwire._heads import DispatchHead
 from jobwire._outcomes import Interrupted
+from jobwire._parent import end_with_parent
 from jobwire._wire import Limits
 
 _TAIL_BYTES = 4096
@@ -65,17 +66,20 @@ class CommandCall:
                 env=environment,
                 process_group=0,
                 bufsize=0,
+                # When the agent is killed, this worker is, and nothing else could end the command then.
+                preexec_fn=end_with_parent,
             )
             run = _Run(process, memoryview(blob)[at : at + size], self._limits().max_payload_bytes)
             ended = run.wait(lambda: self._contexts.cancelled(slot, token))
         except Interrupted:
+            if run is None:
+                raise
             # SIGTERM: the agent's order is there to be seen, and the worker lives if the command dies in time.
             self._contexts.cancelled(slot, token)
             ended = False
         finally:
             if run is not None:
                 run.end(self._term_grace_s)
-        assert run is not None
         if not ended:
             return None
         if run.overflown:

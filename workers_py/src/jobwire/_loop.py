@@ -12,8 +12,9 @@ import logging
 import os
 import threading
 import time
-from typing import Any
+from typing import Any, NoReturn
 
+from jobwire._boot import EXIT_BROKEN
 from jobwire._contexts import Contexts
 from jobwire._convert import encode_result
 from jobwire._errors import Reject, ResultError
@@ -167,9 +168,11 @@ class MainLoop:
                         self._in_handler = False
                         outcome, code, result, retry_ms = self._failed(error)
                     end = clock()
-                    # A handler that has closed what is not its own is found out before another one runs: this raises,
-                    # and the slot still names it when the process is dead.
-                    is_open(descriptor)
+                    try:
+                        # A handler that has closed what is not its own is found out before another one runs.
+                        is_open(descriptor)
+                    except OSError:
+                        self._broken(job)
                     acquire()
                     self._running_since = 0
                     del running[token]
@@ -205,6 +208,11 @@ class MainLoop:
     def _failed(self, error: BaseException) -> tuple[int, int, bytes, int]:
         self._slots.count_failure()
         return raised(error, self._session.limits)
+
+    def _broken(self, job: bytes) -> NoReturn:
+        """Ends the process while the slot still names the job."""
+        self._log.error("job %s has closed file descriptors that are its worker's", job.hex())
+        os._exit(EXIT_BROKEN)
 
     def _relay_turn(self) -> None:
         """By the relay's thread, with the lock, while the main thread is in a handler."""

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import io
 import logging
@@ -35,6 +34,7 @@ from jobwire._kinds import Kind, kind_of, kinds_in, slots_for
 from jobwire._load import load_app
 from jobwire._logging import configure_worker
 from jobwire._loop import MainLoop
+from jobwire._parent import end_with_parent
 from jobwire._slots import WorkerSlots, WorkerState
 from jobwire._slots_loop import SlotsLoop
 from jobwire._tasks import EventLoop, Tasks
@@ -44,8 +44,6 @@ from jobwire._version import __version__
 from jobwire._wake import Wake
 from jobwire._wire import OfferedType, Role, encode_hello
 from jobwire._worker_session import Offer, WorkerSession
-
-_PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
@@ -213,10 +211,11 @@ class _Server:
 
 def _die_with(agent_pid: int) -> None:
     """Has the kernel kill this process when the agent dies, however that comes about."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-        problem = os.strerror(ctypes.get_errno())
-        print(f"no PR_SET_PDEATHSIG ({problem}): the pipe alone tells", file=sys.stderr)
+    problem = end_with_parent()
+    if problem:
+        print(
+            f"no PR_SET_PDEATHSIG ({os.strerror(problem)}): the pipe alone tells", file=sys.stderr
+        )
     if os.getppid() != agent_pid:
         os._exit(EXIT_ORPHANED)
 

@@ -49,15 +49,14 @@ def test_worker_that_is_too_large_leaves_when_its_job_has_ended(
 ) -> None:
     start("-c", "1", "--max-rss", "150M")
     gate = tmp_path / "gate"
-    worker = broker.worker(1)
-    grow, running, waiting = broker.dispatch(
-        worker, Order("grow", b"200", Encoding.Json), hold(gate), Order("echo")
+    payload = json.dumps({"mebibytes": 200, "path": str(gate)}).encode()
+    large, waiting = broker.dispatch(
+        broker.worker(1), Order("grow", payload, Encoding.Json), Order("echo")
     )
-    assert broker.result(grow).outcome == Outcome.Succeeded
     broker.until("the rest to come back", lambda: broker.handed_back == [waiting.token])
     assert broker.downs == []
     gate.touch()
-    assert broker.result(running).outcome == Outcome.Succeeded
+    assert broker.result(large).outcome == Outcome.Succeeded
     down = broker.down(1)
     assert (down.end, down.running) == (WorkerEnd.Recycled, [])
     assert broker.worker(2).ready
@@ -68,6 +67,62 @@ def test_worker_that_is_too_old_leaves(broker: FakeBroker, start: Start) -> None
     assert broker.down(1).end == WorkerEnd.Recycled
     assert re.search(r"worker 1 .* ended: recycled for its age, \d s", host.log())
     assert broker.worker(2).ready
+
+
+def test_process_that_does_not_end_when_its_jobs_have_is_killed(
+    broker: FakeBroker, start: Start
+) -> None:
+    host = start("-c", "1", "--max-jobs", "1", "--grace", "300ms")
+    (order,) = broker.dispatch(broker.worker(1), Order("leave_a_thread"))
+    assert broker.result(order).outcome == Outcome.Succeeded
+    down = broker.down(1)
+    assert (down.end, down.signal, down.running) == (WorkerEnd.Stopped, signal.SIGKILL, [])
+    host.wait_for_log("worker 1 has left and does not end: killed after 0.3 s")
+    assert broker.worker(2).ready
+
+
+# ------------------------------------------------------------------ lifespan
+
+LIFESPAN = """
+import asyncio, pathlib
+from jobwire import App, Ctx
+
+trace = pathlib.Path({trace!r})
+
+async def lifespan():
+    with trace.open("a") as file: file.write("up ")
+    yield asyncio.get_running_loop()
+    with trace.open("a") as file: file.write("down ")
+
+app = App("life", lifespan=lifespan)
+
+@app.job
+async def same_loop(ctx: Ctx[asyncio.AbstractEventLoop]) -> bool:
+    return ctx.deps is asyncio.get_running_loop()
+
+@app.job
+class Counted:
+    async def setup(self) -> None:
+        self.number = 41
+    async def run(self) -> int:
+        self.number += 1
+        return self.number
+"""
+
+
+def test_async_lifespan_is_passed_through_on_the_loop_of_the_handlers(
+    broker: FakeBroker, tmp_path: Path
+) -> None:
+    trace, log = tmp_path / "trace", tmp_path / "log"
+    (tmp_path / "life_app.py").write_text(LIFESPAN.format(trace=str(trace)))
+    with hosted(broker, log, "-c", "1", target="life_app:app", cwd=tmp_path) as host:
+        same, counted = broker.dispatch(broker.worker(), Order("same_loop"), Order("counted"))
+        assert broker.result(same).payload == b"true"
+        assert broker.result(counted).payload == b"42"
+        assert trace.read_text() == "up "
+        host.terminate()
+        assert host.exit_code() == 0
+        assert trace.read_text() == "up down "
 
 
 # ------------------------------------------------------------------ burst

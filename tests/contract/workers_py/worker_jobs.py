@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -206,13 +207,20 @@ def start_daemon() -> int:
     return int(run.stdout)
 
 
+@app.job
+def leave_a_thread() -> None:
+    """It is no daemon, so Python waits for it."""
+    threading.Thread(target=time.sleep, args=(3600,)).start()
+
+
 KEPT: list[bytes] = []
 
 
 @app.job
-def grow(mebibytes: int) -> None:
-    """Memory that is not given back."""
+def grow(mebibytes: int, path: str) -> None:
+    """Takes memory that it does not give back, then waits for the file."""
     KEPT.append(b"x" * (mebibytes << 20))
+    hold(path)
 
 
 @app.job

@@ -63,6 +63,8 @@ class Child:
         self.problem = ""
         # Set when the agent ended the process for a reason of its own.
         self.stopped_as: int | None = None
+        # Since when it has had nothing left to do but to end.
+        self.leaving_since: float | None = None
         # Why it is to be replaced when its jobs are done.
         self.recycled_for = ""
         self.memory = WorkerMemory()

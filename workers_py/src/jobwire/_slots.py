@@ -55,6 +55,7 @@ class WorkerState(IntEnum):
     LOADING = 1  # imports the program
     SETTING_UP = 2  # the app's setup
     READY = 3
+    LEAVING = 4  # its jobs are done; what it set up is taken down
 
 
 class Order(IntEnum):

@@ -7,6 +7,7 @@ Called by one thread, which passes the time in; waits for nothing.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import random
 from collections.abc import Callable
@@ -301,7 +302,22 @@ class Supervisor:
                 self._order(child, run, WorkerEnd.Cancelled, Order.CANCEL, term_at)
         if stopping and not runs and not child.endings:
             child.kill(WorkerEnd.Stopped)
+        if child.state is WorkerState.LEAVING:
+            self._see_out(child, now)
         child.enforce(now)
+
+    def _see_out(self, child: Child, now: float) -> None:
+        """A thread of the program, or what it takes down, may keep a process that has nothing left to do."""
+        if child.leaving_since is None:
+            child.leaving_since = now
+        elif now - child.leaving_since > self._settings.grace_s:
+            self._log.warning(
+                "worker %d has left and does not end: killed after %g s",
+                child.worker,
+                self._settings.grace_s,
+            )
+            child.kill(WorkerEnd.Stopped)
+            child.leaving_since = math.inf
 
     def _order(self, child: Child, run: Run, end: int, order: Order, term_at: float) -> None:
         child.order(Ending(run, end, order, term_at, term_at + self._settings.term_grace_s))

@@ -90,6 +90,7 @@ def _serve(boot: Boot, slots: WorkerSlots, agent_fd: int) -> int:
     bound = loop.run(program.set_up_async()) if loop is not None else program.set_up()
     slots.open(slots_for(kind, [one.options for one in bound], boot.threads))
     code = _Server(boot, slots, agent_fd, app, kind, bound, contexts, loop).run()
+    slots.state(WorkerState.LEAVING)
     if code != EXIT_INTERRUPTED:
         if loop is not None:
             loop.run(program.close_async())

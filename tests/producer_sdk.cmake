@@ -33,10 +33,18 @@ if(JOBWIRE_BUILD_TESTS)
       SOURCES ${sdk_tests}/base64_test.cc ${sdk_tests}/endpoints_test.cc
               ${sdk_tests}/id_table_test.cc ${sdk_tests}/job_check_test.cc
               ${sdk_tests}/job_id_test.cc ${sdk_tests}/outbound_test.cc ${sdk_tests}/reconnect_test.cc
-              ${sdk_tests}/result_test.cc
+              ${sdk_tests}/result_test.cc ${sdk_tests}/spool_test.cc
       LIBS jobwire::client jobwire_schemas)
     target_include_directories(producer_sdk_parts_test PRIVATE ${sdk_root}/src)
   endif()
+
+  add_executable(jobwire_spool_poster ${CMAKE_CURRENT_LIST_DIR}/integration/producer_sdk/spool_poster.cc)
+  target_link_libraries(jobwire_spool_poster PRIVATE jobwire::client jobwire_flags)
+  jobwire_test(producer_sdk_spool_kill_test RING integration TIMEOUT 600
+    SOURCES ${CMAKE_CURRENT_LIST_DIR}/integration/producer_sdk/spool_kill_test.cc LIBS jobwire_scripted_broker)
+  target_compile_definitions(producer_sdk_spool_kill_test
+    PRIVATE JOBWIRE_SPOOL_POSTER="$<TARGET_FILE:jobwire_spool_poster>")
+  add_dependencies(producer_sdk_spool_kill_test jobwire_spool_poster)
 
   # Each public header compiles alone, without any library's headers, as a caller may compile it.
   file(GLOB sdk_headers RELATIVE ${sdk_root}/include CONFIGURE_DEPENDS ${sdk_root}/include/jobwire/*.h)

@@ -26,6 +26,7 @@ void wipe(Entry& entry) {
   entry.deadline = TimePoint::max();
   entry.request = 0;
   entry.sends = 0;
+  entry.spooled = false;
 }
 
 }  // namespace
@@ -60,7 +61,7 @@ void Backlog::add(EntryList& list, const Job& job, const JobId& id, std::size_t 
 }
 
 Backlog::Taken Backlog::post(const Job& job, const JobId& id, std::size_t envelope_bytes,
-                             bool may_wait, EntryList& dropped) {
+                             bool may_wait, bool spooled, EntryList& dropped) {
   const std::size_t bytes = job.payload().size() + envelope_bytes;
   std::unique_lock lock(mutex_);
   if (!closed_ && !fits(bytes)) {
@@ -82,9 +83,26 @@ Backlog::Taken Backlog::post(const Job& job, const JobId& id, std::size_t envelo
     return Taken::Full;
   }
   add(posted_, job, id, envelope_bytes);
+  posted_.back().spooled = spooled;
   lock.unlock();
   waker_.wake_for_job();
   return Taken::Yes;
+}
+
+void Backlog::restore(const Job& job, const JobId& id, std::size_t envelope_bytes) {
+  const std::lock_guard lock(mutex_);
+  add(posted_, job, id, envelope_bytes);
+  posted_.back().spooled = true;
+}
+
+EntryList Backlog::drop_oldest() {
+  EntryList dropped;
+  const std::lock_guard lock(mutex_);
+  if (posted_.empty()) return dropped;
+  release(posted_.front());
+  ++counts_.dropped;
+  dropped.splice(dropped.end(), posted_, posted_.begin());
+  return dropped;
 }
 
 std::size_t Backlog::submit(std::span<const Job> jobs, std::span<const JobId> ids,

@@ -45,6 +45,7 @@ struct Entry {
   std::uint64_t request = 0;
   std::size_t envelope_bytes = 0;
   std::uint32_t sends = 0;
+  bool spooled = false;
 
   [[nodiscard]] bool posted() const noexcept { return !receipt.sink; }
   [[nodiscard]] std::size_t payload_bytes() const noexcept { return job.payload().size(); }
@@ -78,7 +79,11 @@ class Backlog {
   /// `may_wait`. Entries that were dropped for it are appended to `dropped`; the caller tells about
   /// them.
   Taken post(const Job& job, const JobId& id, std::size_t envelope_bytes, bool may_wait,
-             EntryList& dropped);
+             bool spooled, EntryList& dropped);
+  /// Takes a job of an earlier process, whatever the bounds say: the spool has its own.
+  void restore(const Job& job, const JobId& id, std::size_t envelope_bytes);
+  /// Takes out the oldest posted job that waits, and counts it as dropped; nothing when none does.
+  EntryList drop_oldest();
 
   /// Takes jobs[i] as ids[i] with slot i, in order, waiting for room until `deadline` or a stop
   /// request; returns the index of the first that was not taken. A job whose id is nil is skipped.

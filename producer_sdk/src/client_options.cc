@@ -67,6 +67,12 @@ ClientOptions& ClientOptions::on_lost(LostFn fn) {
   return *this;
 }
 
+ClientOptions& ClientOptions::spool(std::string_view path, std::size_t max_bytes) {
+  spool_path_ = path;
+  spool_bytes_ = max_bytes;
+  return *this;
+}
+
 ClientOptions& ClientOptions::on_connection(ConnectionFn fn) {
   on_connection_ = std::move(fn);
   return *this;

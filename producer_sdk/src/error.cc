@@ -42,6 +42,8 @@ std::string_view to_string(ErrorCode code) noexcept {
       return "AlreadyFinal";
     case ErrorCode::Dropped:
       return "Dropped";
+    case ErrorCode::SpoolFailed:
+      return "SpoolFailed";
     case ErrorCode::Closed:
       return "Closed";
     case ErrorCode::Internal:
@@ -69,6 +71,7 @@ bool Error::retryable() const noexcept {
     case ErrorCode::GoneJob:
     case ErrorCode::UnknownQueue:
     case ErrorCode::AlreadyFinal:
+    case ErrorCode::SpoolFailed:
     case ErrorCode::Closed:
     case ErrorCode::Internal:
       return false;

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "jobwire/client_options.h"
 #include "phase.h"
 #include "request.h"
+#include "spool.h"
 #include "waker.h"
 #include "watches.h"
 
@@ -66,6 +68,8 @@ struct Exchange {
   /// At least one.
   const std::vector<std::string> endpoints;
   const ClientOptions options;
+  /// Null when the program wants none.
+  std::unique_ptr<Spool> spool;
   Waker waker;
   Backlog backlog;
   Watches watches;

@@ -401,10 +401,20 @@ void IoLoop::accept(Entry& entry, const wire::ReceiptHead& head) {
   receipts_.emplace_back(std::move(entry.receipt), receipt);
 }
 
+void IoLoop::strike(const EntryList& done) {
+  if (!exchange_.spool) return;
+  struck_.clear();
+  for (const Entry& entry : done) {
+    if (entry.spooled) struck_.push_back(entry.id);
+  }
+  if (!struck_.empty()) exchange_.spool->remove(struck_);
+}
+
 void IoLoop::settle(EntryList done) {
   exchange_.watches.accepted(accepted_);
   accepted_.clear();
   // First the room, then the word: who hears of a receipt finds its place in the backlog free.
+  strike(done);
   exchange_.backlog.forget(std::move(done));
   for (auto& [waiting, answer] : receipts_) waiting.settle(std::move(answer));
   receipts_.clear();

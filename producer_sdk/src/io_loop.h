@@ -89,6 +89,8 @@ class IoLoop {
   void refuse(EntryList& list, wire::Code code, std::string message, std::uint32_t retry_after_ms);
   /// The end of every path on which entries are settled: `done` is forgotten, answers go out.
   void settle(EntryList done);
+  /// Settled jobs leave the spool.
+  void strike(const EntryList& done);
   /// Settles an entry with an error.
   void give_up(Entry& entry, const Error& error, JobEvent::Kind kind = JobEvent::Kind::GivenUp);
   void give_up_late(Entry& entry);
@@ -137,6 +139,7 @@ class IoLoop {
   std::vector<Fence> fences_;
   // What settle() passes on, gathered while a message is read.
   std::vector<Watches::Accepted> accepted_;
+  std::vector<JobId> struck_;
   std::vector<std::pair<SinkSlot<Receipt>, Result<Receipt>>> receipts_;
 };
 

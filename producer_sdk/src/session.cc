@@ -49,6 +49,7 @@ Result<std::unique_ptr<Session>> Session::open(std::vector<std::string> endpoint
   std::unique_ptr<Session> session(new Session(std::move(endpoints), role, std::move(options)));
   const ClientOptions& settings = session->exchange_.options;
   Phase& phase = session->exchange_.phase;
+  if (const Status spooled = session->open_spool(); !spooled) return spooled.error();
   session->start(std::move(link));
   if (settings.connect_later()) return session;
   const bool answered = phase.wait(deadline_in(settings.connect_timeout()), stop);
@@ -57,6 +58,29 @@ Result<std::unique_ptr<Session>> Session::open(std::vector<std::string> endpoint
   if (connection.error) return *connection.error;
   if (!answered && stop.stop_requested()) return stopped_error();
   return Error(ErrorCode::Unavailable, "no broker answered at " + connection.endpoint);
+}
+
+Status Session::open_spool() {
+  const ClientOptions& options = exchange_.options;
+  if (options.spool_path().empty()) return {};
+  Spool::Recovered recovered;
+  auto spool = Spool::open(options.spool_path(), options.spool_bytes(), recovered);
+  if (!spool) return spool.error();
+  exchange_.spool = std::move(*spool);
+  for (const Job& job : recovered.jobs) {
+    exchange_.backlog.restore(job, *job.id(), Outbound::envelope_bytes(job));
+  }
+  recovered_ = recovered.jobs.size();
+  if (recovered_ > 0) {
+    exchange_.log(LogLevel::Info,
+                  "spool: " + std::to_string(recovered_) + " jobs of an earlier process");
+  }
+  if (recovered.damaged_bytes > 0) {
+    exchange_.log(LogLevel::Warning, "spool: passed over " +
+                                         std::to_string(recovered.damaged_bytes) +
+                                         " bytes that a crash left half written or that changed");
+  }
+  return {};
 }
 
 void Session::start(std::unique_ptr<Link> link) {
@@ -197,6 +221,22 @@ void Session::tell_lost(const EntryList& entries, const Error& error) {
     exchange_.tell(JobEvent::Kind::GivenUp, entry, &error);
     if (entry.job.is_watched()) exchange_.watches.fail(entry.id, error);
     if (exchange_.options.on_lost()) exchange_.options.on_lost()(entry.id, error);
+    if (entry.spooled) exchange_.spool->remove({&entry.id, 1});
+  }
+}
+
+Status Session::spool(const Job& job, const JobId& id, bool may_wait) {
+  const ClientOptions& options = exchange_.options;
+  const bool waits = may_wait && options.overflow() == OverflowPolicy::Block;
+  while (true) {
+    Status added = exchange_.spool->add(job, id, waits ? submit_deadline() : Clock::now());
+    if (added || added.error().code() != ErrorCode::Full ||
+        options.overflow() != OverflowPolicy::DropOldest) {
+      return added;
+    }
+    const EntryList dropped = exchange_.backlog.drop_oldest();
+    if (dropped.empty()) return added;
+    tell_lost(dropped, Error(ErrorCode::Dropped, "made room for a newer posted job"));
   }
 }
 
@@ -213,12 +253,21 @@ Result<JobId> Session::post(const Job& untraced) {
   if (auto fault = admit(job, id)) return std::move(*fault);
   EntryList dropped;
   const bool may_wait = !refuse_own_thread();
+  const bool spools = exchange_.spool != nullptr;
+  if (spools) {
+    if (exchange_.backlog.closed()) return closed_error();
+    if (const Status spooled = spool(job, id, may_wait); !spooled) {
+      if (job.is_watched()) exchange_.watches.fail(id, spooled.error());
+      return spooled.error();
+    }
+  }
   const auto taken =
-      exchange_.backlog.post(job, id, Outbound::envelope_bytes(job), may_wait, dropped);
+      exchange_.backlog.post(job, id, Outbound::envelope_bytes(job), may_wait, spools, dropped);
   if (!dropped.empty()) {
     tell_lost(dropped, Error(ErrorCode::Dropped, "made room for a newer posted job"));
   }
   if (taken == Backlog::Taken::Yes) return id;
+  if (spools) exchange_.spool->remove({&id, 1});
   Error error = taken == Backlog::Taken::Full ? full_error() : closed_error();
   if (job.is_watched()) exchange_.watches.fail(id, error);
   return error;
@@ -312,6 +361,7 @@ CloseReport Session::close(TimePoint deadline) {
   const std::lock_guard lock(close_mutex_);
   if (std::exchange(closed_, true) || !loop_) return report;
   exchange_.backlog.close();
+  if (exchange_.spool) exchange_.spool->close();
   exchange_.backlog.flush(deadline);
   loop_->stop();
   thread_.join();
@@ -321,6 +371,10 @@ CloseReport Session::close(TimePoint deadline) {
   left.splice(left.end(), exchange_.backlog.take_all());
   for (Entry& entry : left) {
     report.unreceipted.push_back(entry.id);
+    if (entry.spooled) {  // not given up: the next start sends it
+      report.spooled.push_back(entry.id);
+      continue;
+    }
     exchange_.tell(JobEvent::Kind::GivenUp, entry, &error);
     if (!entry.posted()) entry.receipt.settle(error);
     if (entry.posted() && exchange_.options.on_lost()) {
@@ -352,6 +406,8 @@ ClientStats Session::stats() const {
   stats.sessions = io.sessions.get();
   stats.brokers = io.brokers.get();
   stats.malformed = io.malformed.get();
+  stats.recovered = recovered_;
+  stats.spooled = exchange_.spool ? exchange_.spool->size() : 0;
   stats.pending = backlog.pending;
   stats.watched = exchange_.watches.size();
   stats.connected = exchange_.phase.is_open();

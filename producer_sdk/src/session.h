@@ -82,7 +82,11 @@ class Session {
 
  private:
   Session(std::vector<std::string> endpoints, Role role, ClientOptions options);
+  /// Takes up what an earlier process left.
+  Status open_spool();
   void start(std::unique_ptr<Link> link);
+  /// Writes a job to the spool, as the overflow policy says.
+  Status spool(const Job& job, const JobId& id, bool may_wait);
   /// What is wrong with the job; otherwise it is watched if it wants to be.
   std::optional<Error> admit(const Job& job, const JobId& id);
   void take(std::span<const Job> jobs, std::span<JobId> ids, std::span<std::size_t> bytes,
@@ -107,6 +111,7 @@ class Session {
   std::thread::id thread_id_;
   std::mutex close_mutex_;
   bool closed_ = false;
+  std::uint64_t recovered_ = 0;
 };
 
 }  // namespace client_detail

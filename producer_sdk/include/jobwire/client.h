@@ -82,8 +82,8 @@ class JOBWIRE_EXPORT Client {
   /// Fire and forget: takes the job, returns its id at once, and sends it until the broker has
   /// receipted or refused it, however often the connection breaks in between. What becomes of it
   /// can be seen by flush(), stats(), ClientOptions::on_lost and close(). Errors: InvalidArgument,
-  /// TooLarge, and Full as OverflowPolicy says. Cost: about a microsecond, no system call while the
-  /// client is busy.
+  /// TooLarge, Full as OverflowPolicy says, and SpoolFailed, after which the job is not taken.
+  /// Cost: about a microsecond, no system call while the client is busy.
   Result<JobId> post(const Job& job);
 
   /// Waits until every job taken before this call is receipted or refused. Error: Timeout.

@@ -49,6 +49,12 @@ class JOBWIRE_EXPORT ClientOptions {
   ClientOptions& backlog(std::size_t jobs, std::size_t bytes);
   /// What post() does when the backlog is full: Block.
   ClientOptions& overflow(OverflowPolicy policy);
+  /// Posted jobs are also kept in this file until they are receipted or refused, so that those of a
+  /// program that is killed are sent by its next start, under the same ids: at least once, and not
+  /// twice while the broker still knows them. The file holds at most `max_bytes`, half of that in
+  /// jobs; beyond, post() does what overflow() says. What post() has taken survives the process,
+  /// not the machine. One client at a time; connect() answers SpoolFailed otherwise.
+  ClientOptions& spool(std::string_view path, std::size_t max_bytes = 256U << 20);
   /// Jobs whose results this client waits for at most: 1,048,576.
   ClientOptions& max_watched(std::size_t jobs);
   /// Results that have come and were not yet asked for: 131,072 and 256 MiB. The oldest give way;
@@ -79,6 +85,8 @@ class JOBWIRE_EXPORT ClientOptions {
   [[nodiscard]] std::size_t backlog_jobs() const noexcept { return backlog_jobs_; }
   [[nodiscard]] std::size_t backlog_bytes() const noexcept { return backlog_bytes_; }
   [[nodiscard]] OverflowPolicy overflow() const noexcept { return overflow_; }
+  [[nodiscard]] const std::string& spool_path() const noexcept { return spool_path_; }
+  [[nodiscard]] std::size_t spool_bytes() const noexcept { return spool_bytes_; }
   [[nodiscard]] std::size_t max_watched() const noexcept { return max_watched_; }
   [[nodiscard]] std::size_t kept_results() const noexcept { return kept_results_; }
   [[nodiscard]] std::size_t kept_result_bytes() const noexcept { return kept_result_bytes_; }
@@ -97,6 +105,8 @@ class JOBWIRE_EXPORT ClientOptions {
   Milliseconds resend_after_{5'000};
   std::size_t backlog_jobs_ = 65'536;
   std::size_t backlog_bytes_ = 256U << 20;
+  std::string spool_path_;
+  std::size_t spool_bytes_ = 0;
   std::size_t max_watched_ = 1U << 20;
   std::size_t kept_results_ = 131'072;
   std::size_t kept_result_bytes_ = 256U << 20;

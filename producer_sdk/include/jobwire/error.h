@@ -28,6 +28,7 @@ enum class ErrorCode {
   NotFinished,      ///< The job has not ended. Wait for it.
   AlreadyFinal,     ///< The job has ended. Read its result.
   Dropped,          ///< A posted job made room for a newer one, as OverflowPolicy asked.
+  SpoolFailed,      ///< The spool file cannot be used; message() says why. See to its disk.
   Closed,           ///< The client was closed. Connect again.
   Internal,         ///< A bug in jobwire. Report it.
 };

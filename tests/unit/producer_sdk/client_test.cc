@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdio>
 #include <mutex>
 #include <set>
 #include <string>
@@ -883,6 +884,52 @@ TEST(ClientTest, AFullBacklogDropsTheOldestPostedJobsAndTells) {
   const CloseReport report = client.close(kLong);
   EXPECT_EQ(report.dropped, 2U);
   EXPECT_FALSE(report.clean());
+}
+
+TEST(ClientTest, SpooledPostsOfAClosedClientAreSentByTheNextOne) {
+  const std::string path = testing::TempDir() + "jobwire-" + JobId::make().to_string();
+  ScriptedBroker broker;
+  broker.go_away();
+  std::vector<JobId> ids;
+  {
+    Client client = connect(broker, quick().connect_later().spool(path));
+    for (int i = 0; i < 3; ++i) ids.push_back(client.post(Job("resize", "abc")).value());
+    EXPECT_EQ(client.stats().spooled, 3U);
+    const CloseReport report = client.close(0ms);
+    EXPECT_EQ(report.unreceipted.size(), 3U);
+    EXPECT_EQ(report.spooled.size(), 3U);
+    EXPECT_TRUE(report.clean());
+  }
+  broker.come_back();
+  Client client = connect(broker, quick().spool(path));
+  EXPECT_EQ(client.stats().recovered, 3U);
+  ASSERT_TRUE(client.flush(kLong));
+  for (const JobId& id : ids) EXPECT_EQ(broker.job(id)->payload, "abc");
+  EXPECT_EQ(client.stats().spooled, 0U);
+  const auto second = Client::connect(broker.endpoint(), quick().spool(path));
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code(), ErrorCode::SpoolFailed);
+  std::remove(path.c_str());
+}
+
+TEST(ClientTest, AFullSpoolDropsTheOldestAndForgetsIt) {
+  const std::string path = testing::TempDir() + "jobwire-" + JobId::make().to_string();
+  ScriptedBroker broker;
+  broker.go_away();
+  const auto options =
+      quick().connect_later().spool(path, 16 * 1024).overflow(OverflowPolicy::DropOldest);
+  std::uint64_t dropped = 0;
+  {
+    Client client = connect(broker, options);
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE(client.post(Job("resize", std::string(1000, 'x'))));
+    dropped = client.stats().dropped;
+    EXPECT_GT(dropped, 0U);
+    EXPECT_EQ(client.stats().spooled + dropped, 20U);
+    client.close(0ms);
+  }
+  Client client = connect(broker, options);
+  EXPECT_EQ(client.stats().recovered + dropped, 20U);
+  std::remove(path.c_str());
 }
 
 TEST(ClientTest, ARefusedPostIsTold) {

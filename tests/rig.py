@@ -74,6 +74,8 @@ class Process:
                 cwd=folder,
                 env={**os.environ, **(env or {})},
                 start_new_session=True,
+                # SIGXFSZ stays ignored, as Python has it: a file at its limit is then a failed write.
+                restore_signals=False,
             )
 
     @property

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <new>
 
 #include "app/config.h"
 #include "app/server.h"
@@ -25,6 +26,9 @@ int main(int argc, char** argv) {
     }
     StopSignals signals;
     return static_cast<int>(serve(command->config, signals));
+  } catch (const std::bad_alloc&) {
+    std::fputs("jobwired: out of memory, or at its --memory-limit\n", stderr);
+    return static_cast<int>(Exit::kBroken);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "jobwired: %s\n", error.what());
     return static_cast<int>(Exit::kBroken);

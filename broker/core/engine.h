@@ -127,8 +127,8 @@ class Engine {
               const char* message, Millis retry_after, Effects& out) const;
   bool answer_known(SessionId id, const Submission& job, Effects& out);
   bool too_many_contracts(std::string_view type, std::uint64_t contract);
-  std::optional<Code> full(const Session& session, std::string_view queue,
-                           std::uint64_t bytes) const;
+  std::optional<Code> full(const Session& session, std::string_view queue, std::uint64_t bytes,
+                           Now now) const;
   void watch(Job& job, SessionId session);
   void cancel(SessionId session, std::uint64_t request, JobIx ix, Now now, Effects& out);
   /// Requires: it is leased.
@@ -262,6 +262,7 @@ class Engine {
   std::vector<Staged> staged_;
   std::vector<WorkerIx> to_acknowledge_;
   bool batch_under_way_ = false;
+  Steady staged_at_{};  // the batch under way
   std::uint64_t sequence_;
   Steady retry_batch_at_{};
 

@@ -11,6 +11,9 @@ namespace {
 
 constexpr Millis kRetrySoon{200};
 constexpr Millis kRetryLater{1'000};
+/// A batch that is under way for longer: whoever finds no place is told that the store is away. The
+/// store itself, which must not give up a slow one, waits longer.
+constexpr Millis kStoreIsSilent{1'000};
 constexpr std::size_t kMaxWatchers = 64;
 constexpr std::size_t kMaxDedups = 1'000'000;
 
@@ -82,15 +85,14 @@ bool Engine::answer_known(SessionId id, const Submission& submission, Effects& o
   return false;
 }
 
-std::optional<Code> Engine::full(const Session& session, std::string_view name,
-                                 std::uint64_t bytes) const {
+std::optional<Code> Engine::full(const Session& session, std::string_view name, std::uint64_t bytes,
+                                 Now now) const {
   if (session.unreceipted >= config_.window_jobs ||
-      session.unreceipted_bytes + bytes > config_.window_bytes) {
-    return Code::kWindowFull;
-  }
-  if (unstored_jobs_ >= config_.max_unstored_jobs ||
+      session.unreceipted_bytes + bytes > config_.window_bytes ||
+      unstored_jobs_ >= config_.max_unstored_jobs ||
       unstored_bytes_ + bytes > config_.max_unstored_bytes) {
-    return store_away_ ? Code::kStoreUnavailable : Code::kWindowFull;
+    const bool silent = batch_under_way_ && now.steady - staged_at_ >= kStoreIsSilent;
+    return store_away_ || silent ? Code::kStoreUnavailable : Code::kWindowFull;
   }
   auto& lanes = const_cast<Lanes&>(lanes_);
   const auto known = lanes.queue_names().find(name);
@@ -175,7 +177,7 @@ void Engine::submit(SessionId id, Session& session, const Submission& job, Now n
            out);
     return;
   }
-  if (const auto code = full(session, job.queue, job.payload.size())) {
+  if (const auto code = full(session, job.queue, job.payload.size(), now)) {
     refuse(id, job, *code, "", "", *code == Code::kQueueFull ? kRetryLater : kRetrySoon, out);
     return;
   }

@@ -191,6 +191,7 @@ const Batch& Engine::stage(Now now) {
   batch_.stale_notes = std::move(stale_notes_);
   stale_notes_.clear();
   batch_under_way_ = true;
+  staged_at_ = now.steady;
   return batch_;
 }
 

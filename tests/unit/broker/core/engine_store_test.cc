@@ -415,6 +415,29 @@ TEST_F(EngineStoreTest, FullBufferOfAStoreThatAnswersIsAFullWindow) {
   EXPECT_EQ(out.receipts.at(0).code, Code::kWindowFull);
 }
 
+TEST_F(EngineStoreTest, ABatchThatIsNotAnsweredForASecondMakesAFullBufferAStoreThatIsAway) {
+  config.max_unstored_jobs = 1;
+  const SessionId p = producer();
+  submit(p, job(1));
+  stage();
+  advance(Millis(999));
+  EXPECT_EQ(submit(p, job(2)).receipts.at(0).code, Code::kWindowFull);
+  advance(Millis(1));
+  EXPECT_EQ(submit(p, job(2)).receipts.at(0).code, Code::kStoreUnavailable);
+  committed();
+  EXPECT_EQ(count_all(submit(p, job(2))), 0U);
+}
+
+TEST_F(EngineStoreTest, AFullWindowOfAStoreThatIsAwaySaysSo) {
+  config.window_jobs = 1;
+  const SessionId p = producer();
+  turn(StoreWentAway{});
+  submit(p, job(1));
+  EXPECT_EQ(submit(p, job(2)).receipts.at(0).code, Code::kStoreUnavailable);
+  turn(StoreCameBack{});
+  EXPECT_EQ(submit(p, job(2)).receipts.at(0).code, Code::kWindowFull);
+}
+
 TEST_F(EngineStoreTest, RunningWorkGoesOnWhileTheStoreIsAwayAndResultsWait) {
   const SessionId p = producer();
   stored_jobs(p, 1, 3);

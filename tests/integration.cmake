@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Programs that the tests of the whole system and the benchmarks run; the tests themselves are in Python.
 if(TARGET jobwire_client)
-  foreach(program integration/system/campaign bench/rtt)
+  foreach(program integration/system/campaign bench/rtt bench/delays)
     get_filename_component(name ${program} NAME)
     add_executable(jobwire_${name} ${program}.cc)
     target_link_libraries(jobwire_${name} PRIVATE jobwire::client Threads::Threads jobwire_flags)

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`ops/dev/bench memory`: what a million waiting jobs cost the broker, and how long a new broker takes to know them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE)]
+
+from delays import resident_bytes  # noqa: E402
+from e2e import machine, versions  # noqa: E402
+from rig import Rig, until  # noqa: E402
+
+
+def one_run(aof: str, payload_memory: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    options = ["--payload-memory", payload_memory]
+    with (
+        tempfile.TemporaryDirectory(prefix="jobwire-bench-") as folder,
+        Rig(Path(folder), options=options) as rig,
+    ):
+        # A Redis of its own, so that a restart is the broker's alone.
+        rig.start_redis(aof=aof)
+        broker = rig.start_broker()
+        empty = resident_bytes(broker)
+        filled = rig.campaign(
+            "--jobs", str(arguments.jobs), "--payload-bytes", str(arguments.payload), "--submit-only", "--timeout", "600"
+        ).finish(620)  # fmt: skip
+        if filled["code"] != 0:
+            raise RuntimeError(f"the jobs were not taken: {filled}")
+        # What was committed lately is kept in memory for 10 s.
+        time.sleep(12)
+        per_job = (resident_bytes(broker) - empty) / arguments.jobs
+        host = rig.start_host(f"{HERE / 'noop_app.py'}:app", concurrency=2, queues="nothing")
+        until("the workers", lambda: len(rig.worker_pids(host)) == 2)
+        host.stop()
+        broker.stop()
+
+        # Workers wait for the new broker, so that its first dispatch is its own doing.
+        host = rig.start_host(f"{HERE / 'noop_app.py'}:app", concurrency=2)
+        until("the workers", lambda: len(rig.worker_pids(host)) == 2)
+        time.sleep(1)
+        begun = time.monotonic()
+        rig.start_broker(wait=False)
+        until("the first result", lambda: rig.ended("bench", "succeeded") > 0, 120, 0.002)
+        first = time.monotonic() - begun
+        log = rig.broker.log if rig.broker else Path()
+        until("all to be known", lambda: "recovered" in log.read_text(), 120, 0.01)
+        known = time.monotonic() - begun
+        recovered = [line for line in log.read_text().splitlines() if "recovered" in line][-1]
+    return {
+        "jobs": arguments.jobs,
+        "payload": arguments.payload,
+        "payload_memory": payload_memory,
+        "broker_bytes_per_job": round(per_job),
+        "restart_first_result_s": round(first, 2),
+        "restart_all_known_s": round(known, 2),
+        "broker_says": recovered.partition("recovered ")[2],
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="ops/dev/bench memory", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument(
+        "--aof", choices=["no", "everysec", "always"], default="everysec", help="%(default)s"
+    )
+    parser.add_argument("--jobs", type=int, default=1_000_000, help="that wait (%(default)s)")
+    parser.add_argument("--payload", type=int, default=200, help="bytes (%(default)s)")
+    parser.add_argument(
+        "--payload-memory",
+        action="append",
+        help="the broker's option; more than once for a run each (0 and 512MiB)",
+    )
+    parser.add_argument("--json", type=Path, help="write everything to this file")
+    arguments = parser.parse_args()
+    runs = [
+        one_run(arguments.aof, payload_memory, arguments)
+        for payload_memory in arguments.payload_memory or ["0", "512MiB"]
+    ]
+    report = {
+        "machine": machine(),
+        "versions": versions(),
+        "command": "ops/dev/bench memory " + " ".join(sys.argv[1:]),
+        "memory": runs,
+    }
+    for run in runs:
+        print(json.dumps(run))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

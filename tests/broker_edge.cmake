@@ -14,6 +14,7 @@ file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/unit/broker/wire
 jobwire_test(broker_wire_test RING unit SOURCES ${sources} LIBS jobwire_wire jobwire_golden)
 jobwire_test(broker_golden_test RING contract SOURCES contract/broker/golden_test.cc LIBS jobwire_wire jobwire_golden)
 jobwire_test(broker_log_test RING unit SOURCES unit/broker/adapters/log_test.cc LIBS jobwire_log)
+jobwire_test(broker_send_budget_test RING unit SOURCES unit/broker/adapters/send_budget_test.cc LIBS jobwire_zmq)
 jobwire_test(broker_zmq_transport_test RING integration SOURCES integration/broker/zmq_transport_test.cc
              LIBS jobwire_zmq)
 if(TARGET jobwire_app)

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "adapters/log/spdlog_log.h"
+#include "adapters/zmq/zmq_transport.h"
 #include "ports/log.h"
 #include "ports/result.h"
 #include "runtime/broker.h"
@@ -22,6 +23,8 @@ struct Config {
   std::string listen_workers = "tcp://127.0.0.1:7701";
   bool insecure = false;
   std::uint32_t send_queue = 1000;
+  std::uint64_t send_bytes = zmq_adapter::TransportOptions{}.send_bytes;
+  std::uint64_t send_total_bytes = zmq_adapter::TransportOptions{}.send_total_bytes;
 
   std::string data_dir;  // filled from the environment when it is not set
   std::string redis;     // empty: the embedded one

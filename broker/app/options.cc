@@ -193,6 +193,8 @@ std::vector<Option> make_options() {
   add(text("listen-workers", kSockets, "ENDPOINT", "For workers and host agents", [](auto& c) -> auto& { return c.listen_workers; }));
   add(insecure());
   add(number("send-queue", kSockets, "Messages that may wait for one peer; one more closes its session", 16, 1'000'000, [](auto& c) -> auto& { return c.send_queue; }));
+  add(bytes("send-bytes", kSockets, "... and their bytes", 1ULL << 20, kMost, [](auto& c) -> auto& { return c.send_bytes; }));
+  add(bytes("send-total-bytes", kSockets, "... and those that wait for all peers", 1ULL << 20, kMost, [](auto& c) -> auto& { return c.send_total_bytes; }));
 
   add(text("data-dir", kStore, "FOLDER", "Where the private Redis keeps its files", [](auto& c) -> auto& { return c.data_dir; }));
   table.back().default_text = "${XDG_STATE_HOME:-~/.local/state}/jobwire";

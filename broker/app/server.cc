@@ -115,6 +115,8 @@ Exit serve(const Config& config, StopSignals& signals) {
   transport_options.workers = config.listen_workers;
   transport_options.insecure = config.insecure;
   transport_options.send_queue = static_cast<int>(config.send_queue);
+  transport_options.send_bytes = config.send_bytes;
+  transport_options.send_total_bytes = config.send_total_bytes;
   transport_options.max_frame_bytes = config.broker.limits.max_message_bytes;
   auto transport = zmq_adapter::ZmqTransport::open(transport_options);
   if (!transport) return usage(transport.failure().message);

@@ -13,8 +13,9 @@ namespace {
 
 constexpr core::Micros kLongestWait{500'000};
 constexpr core::Micros kShutdownStep{5'000};
-constexpr std::size_t kIdsPerRead = 256;
-constexpr std::size_t kMaxWaitingReads = 10'000;
+/// Results may be large, and those of one read come together.
+constexpr std::size_t kIdsPerRead = 8;
+constexpr std::size_t kMaxWaitingReads = 100'000;
 
 template <typename... Handlers>
 struct Overloaded : Handlers... {
@@ -320,25 +321,23 @@ void Broker::take_read(ports::ReadDone done, core::Now now) {
   }
 }
 
-void Broker::ask(Read read) {
-  read.request.tag = ++last_tag_;
-  if (store_.read(read.request)) {
+void Broker::ask_waiting() {
+  for (; !waiting_reads_.empty(); waiting_reads_.pop_front()) {
+    Read& read = waiting_reads_.front();
+    read.request.tag = ++last_tag_;
+    if (!store_.read(read.request)) return;
     reads_.emplace(read.request.tag, std::move(read));
-  } else {
-    waiting_reads_.push_back(std::move(read));
   }
 }
 
 std::vector<core::RefusalOut> Broker::start_reads() {
   std::vector<core::RefusalOut> refused;
-  std::vector<Read> waiting;
-  waiting.swap(waiting_reads_);
   for (core::PayloadReadOut& payloads : effects_.payload_reads) {
-    waiting.push_back({{0, std::move(payloads.ids), ports::ReadRequest::What::kPayload}, {}});
+    waiting_reads_.push_back({{0, std::move(payloads.ids), ports::ReadRequest::What::kPayload}, {}});
   }
   Read results;
   for (const core::ResultReadOut& wanted : effects_.result_reads) {
-    if (waiting.size() >= kMaxWaitingReads) {
+    if (waiting_reads_.size() >= kMaxWaitingReads) {
       refused.push_back({wanted.session, core::Code::kStoreUnavailable, wanted.request,
                          core::Millis(1'000), "too many questions wait for the store"});
       continue;
@@ -346,10 +345,10 @@ std::vector<core::RefusalOut> Broker::start_reads() {
     results.request.ids.push_back(wanted.id);
     results.questions.push_back({wanted.session, wanted.request});
     if (results.request.ids.size() == kIdsPerRead)
-      waiting.push_back(std::exchange(results, Read{}));
+      waiting_reads_.push_back(std::exchange(results, Read{}));
   }
-  if (!results.request.ids.empty()) waiting.push_back(std::move(results));
-  for (Read& read : waiting) ask(std::move(read));
+  if (!results.request.ids.empty()) waiting_reads_.push_back(std::move(results));
+  ask_waiting();
   return refused;
 }
 

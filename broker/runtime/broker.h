@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -100,7 +101,7 @@ class Broker : private wire::OutgoingSink {
   void take_read(ports::ReadDone done, core::Now now);
   /// Asks the store; returns refusals for those questions that cannot wait any longer in line.
   std::vector<core::RefusalOut> start_reads();
-  void ask(Read read);
+  void ask_waiting();
   void execute();
   void put(const wire::Outgoing& message) override;
   void deliver(core::SessionId session, wire::ByteSpan envelope, wire::ByteSpan blob);
@@ -131,7 +132,7 @@ class Broker : private wire::OutgoingSink {
   std::vector<ports::PeerId> slow_readers_;  // closed for not reading, and owed the word of it
 
   std::unordered_map<std::uint64_t, Read> reads_;  // asked, by tag
-  std::vector<Read> waiting_reads_;                // the store would not take them yet
+  std::deque<Read> waiting_reads_;                 // the store would not take them yet
   std::uint64_t last_tag_ = 0;
 
   core::Effects effects_;

@@ -65,15 +65,21 @@ void ReadLink::greet() {
   connection_.send(sending_);
 }
 
+std::size_t ReadLink::window() const {
+  return std::clamp<std::size_t>(options_.read_window_bytes / usual_bytes_, 1,
+                                 options_.read_window);
+}
+
 void ReadLink::ask_more() {
   if (!connection_.sent()) return;
   CommandBuffer out;
   out.reuse(std::move(sending_));
   // Replies to small answers arrive in crowds, and new commands need not trickle after them.
-  while (asked_whole_ < questions_.size() && under_way_ < options_.read_window) {
+  const std::size_t most = window();
+  while (asked_whole_ < questions_.size() && under_way_ < most) {
     Question& question = questions_[asked_whole_];
     const auto& ids = question.request.ids;
-    while (question.asked < ids.size() && under_way_ < options_.read_window) {
+    while (question.asked < ids.size() && under_way_ < most) {
       ask_job(keys_, ids[question.asked++], question.request.what, out);
       ++under_way_;
     }
@@ -108,6 +114,7 @@ bool ReadLink::on_reply(const Reply& reply) {
     return false;
   }
   --under_way_;
+  usual_bytes_ = std::max(usual_bytes_ - usual_bytes_ / 8, reply.bytes() + 1);
   until_ = now_ + options_.reply_timeout;
   Question& question = questions_.front();
   ports::StoredJob& job = question.jobs.emplace_back();

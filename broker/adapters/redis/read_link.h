@@ -44,6 +44,7 @@ class ReadLink {
   void start();
   void greet();
   void ask_more();
+  std::size_t window() const;
   bool on_reply(const Reply& reply);
   void lost();
 
@@ -54,6 +55,7 @@ class ReadLink {
   std::deque<Question> questions_;
   std::size_t asked_whole_ = 0;  // questions at the front all of whose commands have been sent
   std::size_t under_way_ = 0;    // commands without a reply yet
+  std::size_t usual_bytes_ = 1U << 20;  // of a reply: the largest of late, sinking slowly
   std::size_t login_left_ = 0;
   bool greeted_ = false;
   bool ended_ = false;

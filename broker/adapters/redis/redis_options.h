@@ -30,9 +30,11 @@ struct RedisOptions {
   std::size_t ring_bytes = 128U << 20;
   core::Millis ring_age{10'000};
 
-  /// Questions that may wait at once, and commands that are under way for them.
+  /// Questions that may wait at once; the most commands that are under way for them, and about how
+  /// many bytes they may bring, since Redis makes all the answers at once.
   std::size_t most_reads = 64;
   std::size_t read_window = 256;
+  std::size_t read_window_bytes = 16U << 20;
 
   /// What is kept free for results, acknowledgements and removals while Redis has a memory limit:
   /// with less than that no new jobs are taken. 0: RoomWatch::reserve_of() says.

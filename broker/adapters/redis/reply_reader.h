@@ -26,6 +26,8 @@ class Reply {
     if (value.kind == Kind::kInteger || value.kind == Kind::kArray) return {};
     return std::string_view(text_).substr(static_cast<std::size_t>(value.number), value.size);
   }
+  /// Of all its texts.
+  std::size_t bytes() const { return text_.size(); }
   /// An integer's value, an array's number of elements.
   std::int64_t number(std::size_t at = 0) const { return values_[at].number; }
   bool is_error(std::size_t at = 0) const { return values_[at].kind == Kind::kError; }

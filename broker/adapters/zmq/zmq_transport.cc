@@ -91,14 +91,15 @@ void configure(zmq::socket_t& socket, const TransportOptions& options) {
 
 }  // namespace
 
-ZmqTransport::ZmqTransport() : context_(1) {}
+ZmqTransport::ZmqTransport(const TransportOptions& options)
+    : budget_(options.send_bytes, options.send_total_bytes), context_(1) {}
 
 ZmqTransport::~ZmqTransport() { close(core::Millis{0}); }
 
 ports::Result<std::unique_ptr<ZmqTransport>> ZmqTransport::open(const TransportOptions& options) {
   seed_rand();
   try {
-    std::unique_ptr<ZmqTransport> transport(new ZmqTransport());
+    std::unique_ptr<ZmqTransport> transport(new ZmqTransport(options));
     for (const auto& [side, endpoint] : {std::pair{ports::Side::kProducers, options.producers},
                                          std::pair{ports::Side::kWorkers, options.workers}}) {
       const ports::Status bound = transport->bind(side, endpoint, options);
@@ -170,6 +171,10 @@ ports::Sent ZmqTransport::send(ports::PeerId peer, std::span<const std::uint8_t>
                                std::span<const std::uint8_t> blob) {
   void* socket = doors_[index(peer.side)].socket.handle();
   const auto route = route_frame(peer.route);
+  if (!budget_.has_room(peer, envelope.size() + blob.size())) {
+    ++counters_.full;
+    return ports::Sent::kFull;
+  }
   while (zmq_send(socket, route.data(), route.size(), ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0) {
     if (errno == EINTR) continue;
     const bool full = errno == EAGAIN;
@@ -179,8 +184,12 @@ ports::Sent ZmqTransport::send(ports::PeerId peer, std::span<const std::uint8_t>
   // Once the route is taken the rest is, too: the queue counts whole messages, and one that ends in
   // between is dropped.
   const auto push = [&](std::span<const std::uint8_t> bytes, int flags) {
-    while (zmq_send(socket, bytes.data(), bytes.size(), flags | ZMQ_DONTWAIT) < 0) {
-      if (errno != EINTR) return false;
+    zmq_msg_t frame;
+    budget_.fill(frame, peer, bytes);
+    while (zmq_msg_send(&frame, socket, flags | ZMQ_DONTWAIT) < 0) {
+      if (errno == EINTR) continue;
+      zmq_msg_close(&frame);
+      return false;
     }
     return true;
   };

@@ -8,6 +8,7 @@
 #include <vector>
 #include <zmq.hpp>
 
+#include "adapters/zmq/send_budget.h"
 #include "core/time.h"
 #include "ports/result.h"
 #include "ports/transport.h"
@@ -20,9 +21,12 @@ struct TransportOptions {
   std::string workers = "tcp://127.0.0.1:7701";
   /// Of one frame; a longer one ends its connection.
   std::uint32_t max_frame_bytes = 34'603'008;
-  /// Messages queued per connection and direction. They bound numbers, not bytes.
+  /// Messages queued per connection and direction.
   int send_queue = 1000;
   int receive_queue = 256;
+  /// Bytes that wait for one peer, and for all: SendBudget says how they are counted.
+  std::size_t send_bytes = 128U << 20;
+  std::size_t send_total_bytes = 512U << 20;
   /// Allows endpoints that other machines can reach.
   bool insecure = false;
 };
@@ -69,6 +73,8 @@ class ZmqTransport : public ports::Transport {
     std::uint64_t foreign = 0;    // dropped: the peer chose its routing id
   };
   const Counters& counters() const { return counters_; }
+  /// Of the frames that SendBudget counts.
+  std::size_t waiting_bytes() const { return budget_.waiting(); }
 
  private:
   struct Door {
@@ -78,11 +84,12 @@ class ZmqTransport : public ports::Transport {
   };
   static std::size_t index(ports::Side side) { return static_cast<std::size_t>(side); }
 
-  ZmqTransport();
+  explicit ZmqTransport(const TransportOptions& options);
   ports::Status bind(ports::Side side, const std::string& endpoint,
                      const TransportOptions& options);
   bool next_frame(Door& door, zmq::message_t& frame);
 
+  SendBudget budget_;
   zmq::context_t context_;
   std::array<Door, 2> doors_;
   zmq::message_t route_;

@@ -197,6 +197,30 @@ TEST_F(ZmqTransportTest, PeerThatNeverReadsIsFullAndOthersAreServed) {
   EXPECT_EQ(frame.to_string(), "answer");
 }
 
+TEST_F(ZmqTransportTest, BytesThatWaitForAPeerAreBoundedAndLeaveWithIt) {
+  TransportOptions options;
+  options.send_bytes = 10 << 20;
+  open(options);
+  ports::PeerId deaf;
+  const std::string large(2 << 20, 'x');
+  {
+    zmq::socket_t silent(context_, zmq::socket_type::dealer);
+    silent.set(zmq::sockopt::linger, 0);
+    silent.set(zmq::sockopt::rcvhwm, 1);
+    silent.connect(transport_->endpoint(Side::kProducers));
+    say(silent, {"x"});
+    deaf = await().peer;
+    send_until(deaf, ports::Sent::kFull, bytes(large));
+    EXPECT_LE(transport_->waiting_bytes(), 10U << 20);
+    EXPECT_GT(transport_->waiting_bytes(), 8U << 20);
+  }
+  send_until(deaf, ports::Sent::kGone, bytes("x"));
+  const auto until = steady_clock::now() + kPatience;
+  while (transport_->waiting_bytes() > 0 && steady_clock::now() < until)
+    transport_->wait(core::Micros{5'000}, {});
+  EXPECT_EQ(transport_->waiting_bytes(), 0U);
+}
+
 TEST_F(ZmqTransportTest, FrameOverTheLimitEndsItsConnectionOnly) {
   TransportOptions options;
   options.max_frame_bytes = 1000;

@@ -17,6 +17,20 @@ jobwire_test(broker_log_test RING unit SOURCES unit/broker/adapters/log_test.cc 
 jobwire_test(broker_send_budget_test RING unit SOURCES unit/broker/adapters/send_budget_test.cc LIBS jobwire_zmq)
 jobwire_test(broker_zmq_transport_test RING integration SOURCES integration/broker/zmq_transport_test.cc
              LIBS jobwire_zmq)
+# A contract in the two forms that flatc gives it.
+find_program(FLATC flatc REQUIRED)
+set(matrix_source ${CMAKE_CURRENT_SOURCE_DIR}/integration/contract_project)
+set(matrix_dir ${CMAKE_CURRENT_BINARY_DIR}/matrix)
+add_custom_command(
+  OUTPUT ${matrix_dir}/matrix.bfbs ${matrix_dir}/matrix_generated.h ${matrix_dir}/shapes_generated.h
+  COMMAND ${FLATC} -b --schema --bfbs-builtins -o ${matrix_dir} ${matrix_source}/matrix.fbs
+  COMMAND ${FLATC} --cpp --scoped-enums --gen-object-api --cpp-std c++17 -o ${matrix_dir} ${matrix_source}/shapes.fbs ${matrix_source}/matrix.fbs
+  DEPENDS ${matrix_source}/matrix.fbs ${matrix_source}/shapes.fbs VERBATIM)
+jobwire_test(broker_contracts_test RING unit
+             SOURCES unit/broker/adapters/contracts/contract_set_test.cc ${matrix_dir}/matrix.bfbs LIBS jobwire_contracts)
+target_include_directories(broker_contracts_test SYSTEM PRIVATE ${matrix_dir})
+target_compile_definitions(broker_contracts_test PRIVATE JOBWIRE_MATRIX_BFBS="${matrix_dir}/matrix.bfbs"
+                           JOBWIRE_CONTRACT_HASHES="${golden_dir}/contract_hashes.txt")
 if(TARGET jobwire_app)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/unit/broker/app/*_test.cc)
   jobwire_test(broker_app_test RING unit SOURCES ${sources} LIBS jobwire_app)

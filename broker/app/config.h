@@ -35,6 +35,7 @@ struct Config {
 
   log::Format log_format = log::Format::kText;
   ports::Level log_level = ports::Level::kInfo;
+  std::string contracts;  // folder; empty: those that the store keeps
   std::string ready_file;
   std::uint64_t memory_limit = 0;  // 0: none
 

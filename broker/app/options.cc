@@ -211,6 +211,7 @@ std::vector<Option> make_options() {
   add(span("shutdown-deadline", kProcess, "How long SIGTERM waits for what was taken to be stored", Millis{0}, Millis{600'000}, [](auto& c) -> auto& { return c.broker.shutdown_deadline; }));
 
   add(span("timeout", kJobs, "One attempt's run time", Millis{1}, 7 * kDay, [](auto& c) -> auto& { return c.broker.engine.default_timeout; }));
+  add(text("contracts", kJobs, "FOLDER", "Check payloads by the contracts (*.bfbs) in it, from now on: they are kept in Redis", [](auto& c) -> auto& { return c.contracts; }));
   add(number("attempts", kJobs, "A job is dead when so many attempts raised", 1, 100, [](auto& c) -> auto& { return c.broker.engine.retry.attempts; }));
   add(number("timeouts", kJobs, "... when so many ran out of time", 1, 100, [](auto& c) -> auto& { return c.broker.engine.retry.timeouts; }));
   add(number("crashes", kJobs, "... when its worker died in so many", 1, 100, [](auto& c) -> auto& { return c.broker.engine.retry.crashes; }));

@@ -12,6 +12,8 @@
 #include <utility>
 
 #include "adapters/clock/system_clock.h"
+#include "adapters/contracts/contract_folder.h"
+#include "adapters/contracts/contract_set.h"
 #include "adapters/log/line.h"
 #include "adapters/redis/embedded_redis.h"
 #include "adapters/redis/redis_store.h"
@@ -146,6 +148,17 @@ Exit serve(const Config& config, StopSignals& signals) {
   runtime::Broker broker(config.broker, store, **transport, clock, log,
                          random_value<std::array<std::uint8_t, 16>>(),
                          random_value<std::uint64_t>());
+  contracts::ContractSet contract_set;
+  std::optional<std::vector<ports::ContractFile>> deployed;
+  if (!config.contracts.empty()) {
+    auto read = contracts::read_contract_folder(config.contracts);
+    if (!read) return usage(read.failure().message);
+    // Before the store learns of them.
+    if (const ports::Status good = contract_set.load(*read); !good)
+      return usage(good.failure().message);
+    deployed = std::move(*read);
+  }
+  broker.use(contract_set, std::move(deployed));
   const auto recovered = recover(broker, embedded.get(), clock, log, signals);
   if (!recovered) {
     log.write(Level::kInfo, "", "stopped before the store was there");

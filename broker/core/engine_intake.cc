@@ -117,6 +117,10 @@ void Engine::submit(SessionId id, Session& session, const Submission& job, Now n
     return;
   }
   if (answer_known(id, job, out)) return;
+  if (job.objection) {
+    refuse(id, job, Code::kInvalidArgument, "payload", job.objection, Millis{0}, out);
+    return;
+  }
   if (shutting_down_) {
     refuse(id, job, Code::kShuttingDown, "", "the broker is stopping", kRetryLater, out);
     return;

@@ -53,6 +53,9 @@ struct Submission {
   std::int64_t expires_at_ms = 0;
   bool watch = false;
   bool keep_payload = false;
+  /// What the edge found wrong with the payload, if anything. Refused here and not there, since a
+  /// job that is known already keeps the receipt that it has.
+  const char* objection = nullptr;
   /// Everything else, when the job has any of it. Zeros in `retry` stand for the broker's defaults;
   /// timeouts 0 takes attempts.
   std::shared_ptr<JobOptions> options;

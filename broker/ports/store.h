@@ -12,6 +12,7 @@
 
 #include "core/code.h"
 #include "core/record.h"
+#include "ports/contracts.h"
 #include "ports/result.h"
 
 namespace jobwire::ports {
@@ -141,6 +142,10 @@ class Store {
   virtual Result<std::vector<RecoveredDedup>> recover_dedups() = 0;
   /// Hosts whose entry has not expired.
   virtual Result<std::vector<core::HostId>> recover_hosts() = 0;
+  /// The contracts that were kept last, by name.
+  virtual Result<std::vector<ContractFile>> recover_contracts() = 0;
+  /// Keeps these instead of all others. Blocks, as the recovery does; not part of any batch.
+  virtual Status keep_contracts(const std::vector<ContractFile>& files) = 0;
 
   /// Starts one transaction. Requires: ready() . Exactly one Committed or BatchRefused follows,
   /// unless Fenced or StoreDiverged ends everything.

@@ -53,6 +53,7 @@ ports::Status Broker::recover() {
   if (!opened) return opened.failure();
   opened_ = *opened;
   engine_.emplace(config_.engine, seed_, opened_.epoch, opened_.last_sequence);
+  if (ports::Status status = recover_contracts(); !status) return status;
   const core::Now start = clock_.now();
   std::size_t jobs = 0;
   std::size_t senseless = 0;
@@ -95,6 +96,40 @@ ports::Status Broker::recover() {
                std::to_string(senseless) + " jobs in the store make no sense and were left alone");
   }
   return {};
+}
+
+void Broker::use(ports::Contracts& contracts,
+                 std::optional<std::vector<ports::ContractFile>> deployed) {
+  contracts_ = &contracts;
+  deployed_ = std::move(deployed);
+}
+
+ports::Status Broker::recover_contracts() {
+  if (!contracts_) return {};
+  if (deployed_) {
+    if (ports::Status kept = store_.keep_contracts(*deployed_); !kept) return kept;
+    if (ports::Status loaded = contracts_->load(*deployed_); !loaded) return loaded;
+  } else {
+    auto kept = store_.recover_contracts();
+    if (!kept) return kept.failure();
+    if (ports::Status loaded = contracts_->load(std::move(*kept)); !loaded) return loaded;
+  }
+  const std::string description = contracts_->description();
+  if (!description.empty()) log_.write(ports::Level::kInfo, "", description);
+  return {};
+}
+
+void Broker::judge(core::Submitted& submit) {
+  if (!contracts_) return;
+  judged_.clear();
+  for (std::size_t i = 0; i < submit.jobs.size(); ++i) {
+    const char* objection = contracts_->objection(submit.jobs[i]);
+    if (!objection) continue;
+    // Mostly there is none, and nothing is copied.
+    if (judged_.empty()) judged_.assign(submit.jobs.begin(), submit.jobs.end());
+    judged_[i].objection = objection;
+  }
+  if (!judged_.empty()) submit.jobs = judged_;
 }
 
 core::Micros Broker::patience(core::Now now) const {
@@ -167,7 +202,10 @@ void Broker::handle(const ports::Received& message, core::Now now) {
                  [&](const wire::SubmitIn& submit) {
                    effects_.receipts.insert(effects_.receipts.end(), submit.bad.begin(),
                                             submit.bad.end());
-                   if (!submit.good.jobs.empty()) feed(submit.good);
+                   if (submit.good.jobs.empty()) return;
+                   core::Submitted judged = submit.good;
+                   judge(judged);
+                   feed(judged);
                  },
                  [&](const wire::ProgressIn&) {},
                  [&](const auto& event) { feed(event); },

@@ -12,6 +12,7 @@
 #include "core/config.h"
 #include "core/effect.h"
 #include "core/engine.h"
+#include "ports/contracts.h"
 #include "ports/log.h"
 #include "ports/result.h"
 #include "ports/store.h"
@@ -52,6 +53,10 @@ class Broker : private wire::OutgoingSink {
   Broker(const BrokerConfig& config, ports::Store& store, ports::Transport& transport,
          const ports::Clock& clock, ports::Log& log, const std::array<std::uint8_t, 16>& id,
          std::uint64_t seed);
+
+  /// Checks payloads by `contracts`, which must outlive this: those of `deployed`, which are kept
+  /// in the store from recover() on, or without it those that are kept there. Before recover().
+  void use(ports::Contracts& contracts, std::optional<std::vector<ports::ContractFile>> deployed);
 
   /// Takes the shard over and reads what had not ended. A retryable failure changes nothing: call
   /// it again. May take seconds (about 10 for a million waiting jobs).
@@ -96,6 +101,8 @@ class Broker : private wire::OutgoingSink {
   void receive(ports::Side side, core::Now now);
   void handle(const ports::Received& message, core::Now now);
   void greet(const ports::Received& message, const wire::HelloIn& hello, core::Now now);
+  ports::Status recover_contracts();
+  void judge(core::Submitted& submit);
   void handle_refused(const ports::Received& message, const wire::RefusedIn& refused);
   void take_store_events(core::Now now);
   void take_read(ports::ReadDone done, core::Now now);
@@ -118,6 +125,9 @@ class Broker : private wire::OutgoingSink {
   ports::Transport& transport_;
   const ports::Clock& clock_;
   ports::Log& log_;
+  ports::Contracts* contracts_ = nullptr;
+  std::optional<std::vector<ports::ContractFile>> deployed_;
+  std::vector<core::Submission> judged_;
   std::array<std::uint8_t, 16> id_;
   std::uint64_t seed_;
   wire::Decoder decoder_;

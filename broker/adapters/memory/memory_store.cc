@@ -100,6 +100,15 @@ ports::Result<std::vector<core::HostId>> MemoryStore::recover_hosts() {
   return living;
 }
 
+ports::Result<std::vector<ports::ContractFile>> MemoryStore::recover_contracts() {
+  return shelf_->contracts;
+}
+
+ports::Status MemoryStore::keep_contracts(const std::vector<ports::ContractFile>& files) {
+  shelf_->contracts = files;
+  return {};
+}
+
 void MemoryStore::commit(const core::Batch& batch) {
   assert(ready() && batch.sequence > committed_);
   batch_ = std::make_unique<OwnBatch>(batch);

@@ -43,6 +43,8 @@ class MemoryStore final : public ports::Store {
   ports::Result<ports::RecoveredFinals> recover_finals() override;
   ports::Result<std::vector<ports::RecoveredDedup>> recover_dedups() override;
   ports::Result<std::vector<core::HostId>> recover_hosts() override;
+  ports::Result<std::vector<ports::ContractFile>> recover_contracts() override;
+  ports::Status keep_contracts(const std::vector<ports::ContractFile>& files) override;
   void commit(const core::Batch& batch) override;
   bool ready() const override { return phase_ == Phase::kUp && !batch_; }
   bool read(ports::ReadRequest request) override;

@@ -85,6 +85,9 @@ class Shelf {
 
   static constexpr std::size_t kRemembered = 64;
 
+  /// Beside the batches: none of them touches these.
+  std::vector<ports::ContractFile> contracts;
+
  private:
   /// What a batch touched, as it was on the other side of it. Swapped in, it undoes the batch; once
   /// more, it does it again.

@@ -22,6 +22,7 @@ struct Keys {
         queues(prefix + "queues"),
         host(prefix + "host:"),
         hosts(prefix + "hosts"),
+        contracts(prefix + "contracts"),
         events(prefix + "events"),
         epoch(prefix + "epoch"),
         owner(prefix + "owner"),
@@ -51,6 +52,7 @@ struct Keys {
   std::string queues;
   std::string host;  // + host id
   std::string hosts;
+  std::string contracts;
   std::string events;
   std::string epoch;
   std::string owner;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "adapters/redis/recovery.h"
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -162,6 +163,43 @@ ports::Result<std::vector<core::HostId>> Recovery::hosts() {
   };
   if (auto status = link_.call(out.take(), named.size(), take); !status) return status.failure();
   return living;
+}
+
+ports::Result<std::vector<ports::ContractFile>> Recovery::contracts() {
+  std::vector<ports::ContractFile> files;
+  CommandBuffer out;
+  out.next("HGETALL", 2);
+  out.arg(keys_.contracts);
+  const auto take = [&](const Reply& reply) {
+    for (std::size_t i = 1; i + 1 < reply.size(); i += 2)
+      files.push_back({std::string(reply.text(i)), std::string(reply.text(i + 1))});
+  };
+  if (auto status = link_.call(out.take(), 1, take); !status) return status.failure();
+  std::sort(files.begin(), files.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+  return files;
+}
+
+ports::Status Recovery::keep_contracts(const std::vector<ports::ContractFile>& files) {
+  CommandBuffer out;
+  out.next("MULTI", 1);
+  out.next("DEL", 2);
+  out.arg(keys_.contracts);
+  for (const ports::ContractFile& file : files) {
+    out.next("HSET", 4);
+    out.arg(keys_.contracts);
+    out.arg(file.name);
+    out.arg(file.schema);
+  }
+  out.next("EXEC", 1);
+  const std::size_t replies = out.commands();
+  std::string refused;
+  const auto take = [&](const Reply& reply) {
+    if (reply.is_error()) refused = reply.text();
+  };
+  if (auto status = link_.call(out.take(), replies, take); !status) return status.failure();
+  if (!refused.empty()) return ports::Failure{"the contracts cannot be kept: " + refused, true};
+  return {};
 }
 
 }  // namespace jobwire::redis

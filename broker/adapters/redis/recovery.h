@@ -23,6 +23,8 @@ class Recovery {
   ports::Result<ports::RecoveredFinals> finals();
   ports::Result<std::vector<ports::RecoveredDedup>> dedups();
   ports::Result<std::vector<core::HostId>> hosts();
+  ports::Result<std::vector<ports::ContractFile>> contracts();
+  ports::Status keep_contracts(const std::vector<ports::ContractFile>& files);
 
  private:
   void skip(const core::JobId& id, std::string_view why);

@@ -30,6 +30,12 @@ class RedisStore final : public ports::Store {
     return recovery_.dedups();
   }
   ports::Result<std::vector<core::HostId>> recover_hosts() override { return recovery_.hosts(); }
+  ports::Result<std::vector<ports::ContractFile>> recover_contracts() override {
+    return recovery_.contracts();
+  }
+  ports::Status keep_contracts(const std::vector<ports::ContractFile>& files) override {
+    return recovery_.keep_contracts(files);
+  }
 
   void commit(const core::Batch& batch) override;
   bool ready() const override { return opened_ && commits_.ready(); }

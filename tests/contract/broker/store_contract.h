@@ -638,6 +638,23 @@ TYPED_TEST_P(StoreContract, AHostIsRecoveredUntilItHasLeft) {
   EXPECT_EQ(*hosts, std::vector<core::HostId>{one});
 }
 
+TYPED_TEST_P(StoreContract, ContractsThatAreKeptReplaceAllOthersAndOutliveTheBroker) {
+  std::vector<ports::ContractFile> files = {{"mail", std::string("a\0b", 3)}, {"shop", "BFBS"}};
+  {
+    Driver broker = this->broker();
+    broker.open();
+    ASSERT_TRUE(static_cast<bool>(broker->keep_contracts({{"old", "gone"}, {"shop", "before"}})));
+    ASSERT_TRUE(static_cast<bool>(broker->keep_contracts(files)));
+  }
+  Driver next = this->broker();
+  next.open();
+  auto kept = next->recover_contracts();
+  ASSERT_TRUE(static_cast<bool>(kept));
+  EXPECT_TRUE(*kept == files);
+  ASSERT_TRUE(static_cast<bool>(next->keep_contracts({})));
+  EXPECT_TRUE(next->recover_contracts()->empty());
+}
+
 TYPED_TEST_P(StoreContract, QuestionsAreAnsweredInTheirOrder) {
   Driver broker = this->broker();
   broker.open();
@@ -706,7 +723,8 @@ REGISTER_TYPED_TEST_SUITE_P(
     LostBatchesThatMemoryDoesNotHoldEndEverything, AnEmptiedStoreEndsEverything,
     AJobsLifeLeavesNothingBehindOfWhatIsOver, AJobThatStartsAndEndsWithinABatchIsWrittenOnce,
     AFinishedJobIsKeptUntilItIsRemoved, DedupKeysAreRecoveredWithTheTimeThatIsLeft,
-    AHostIsRecoveredUntilItHasLeft, QuestionsAreAnsweredInTheirOrder,
-    MoreQuestionsThanTheBoundAreTurnedAway, CommitsAndQuestionsGoOnSideBySide);
+    AHostIsRecoveredUntilItHasLeft, ContractsThatAreKeptReplaceAllOthersAndOutliveTheBroker,
+    QuestionsAreAnsweredInTheirOrder, MoreQuestionsThanTheBoundAreTurnedAway,
+    CommitsAndQuestionsGoOnSideBySide);
 
 }  // namespace jobwire::testing

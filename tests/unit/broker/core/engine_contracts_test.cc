@@ -148,6 +148,29 @@ TEST_F(EngineContractsTest, OfferThatMakesNoSenseIsRefusedAndChangesNothing) {
   EXPECT_EQ(refusal(serving(1, {}, std::string(129, 'v'))), Code::kInvalidArgument);
 }
 
+TEST_F(EngineContractsTest, PayloadThatTheEdgeObjectsToIsRefusedWithItsWords) {
+  Submission bad = typed(1, 0xa);
+  bad.objection = "no request of this method";
+  const SessionId session = producer();
+  const Effects out = refused([&] { return submit(session, bad); });
+  ASSERT_THAT(out.receipts, SizeIs(1));
+  EXPECT_EQ(out.receipts[0].code, Code::kInvalidArgument);
+  EXPECT_STREQ(out.receipts[0].field, "payload");
+  EXPECT_STREQ(out.receipts[0].message, "no request of this method");
+}
+
+TEST_F(EngineContractsTest, JobThatWasTakenKeepsItsReceiptWhateverTheEdgeSaysLater) {
+  const SessionId session = producer();
+  submit(session, typed(1, 0xa));
+  settle();
+  Submission again = typed(1, 0xa);
+  again.objection = "no request of this method";
+  const Effects out = submit(session, again);
+  ASSERT_THAT(out.receipts, SizeIs(1));
+  EXPECT_EQ(out.receipts[0].code, Code::kNone);
+  EXPECT_TRUE(out.receipts[0].duplicate);
+}
+
 TEST_F(EngineContractsTest, ContractsOfOneTypeAreBounded) {
   config.max_contracts = 2;
   const SessionId session = producer();

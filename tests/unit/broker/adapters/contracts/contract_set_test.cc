@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "adapters/contracts/contract_set.h"
+
+#include <flatbuffers/flatbuffers.h>
+#include <flatbuffers/reflection_generated.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <matrix_generated.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "adapters/contracts/contract_folder.h"
+#include "adapters/contracts/method_hash.h"
+
+namespace jobwire::contracts {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+std::string file_of(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+/// tests/integration/contract_project/matrix.fbs, compiled by flatc, and its hashes as the Python
+/// side computes them.
+std::string matrix_schema() { return file_of(JOBWIRE_MATRIX_BFBS); }
+std::map<std::string, std::uint64_t> known_hashes() {
+  std::map<std::string, std::uint64_t> hashes;
+  std::istringstream lines(file_of(JOBWIRE_CONTRACT_HASHES));
+  std::string hash;
+  std::string method;
+  while (lines >> hash >> method) hashes[method] = std::stoull(hash, nullptr, 16);
+  return hashes;
+}
+
+class ContractSetTest : public ::testing::Test {
+ protected:
+  ContractSetTest() { EXPECT_TRUE(static_cast<bool>(set.load({{"matrix", matrix_schema()}}))); }
+
+  static std::vector<std::uint8_t> everything(int depth) {
+    matrix::EverythingT value;
+    value.text = "text";
+    value.vectors = std::make_unique<matrix::VectorsT>();
+    value.vectors->strings = {"a", "b"};
+    value.vectors->structs.resize(3);
+    matrix::TreeT* at = nullptr;
+    for (int i = 0; i < depth; ++i) {
+      auto next = std::make_unique<matrix::TreeT>();
+      matrix::TreeT* const here = next.get();
+      if (at) {
+        at->children.push_back(std::move(next));
+      } else {
+        value.tree = std::move(next);
+      }
+      at = here;
+    }
+    value.shape.type = matrix::Shape::Word;
+    value.shape.value = new std::string("word");
+    flatbuffers::FlatBufferBuilder builder;
+    builder.Finish(matrix::CreateEverything(builder, &value));
+    return {builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize()};
+  }
+
+  const char* judge(std::span<const std::uint8_t> payload, std::uint64_t contract,
+                    core::Encoding encoding = core::Encoding::kFlatBuffer) {
+    core::Submission job;
+    job.type = "Matrix.echo";
+    job.payload = payload;
+    job.encoding = encoding;
+    if (contract != 0) {
+      job.options = std::make_shared<core::JobOptions>();
+      job.options->contract = contract;
+    }
+    return set.objection(job);
+  }
+
+  ContractSet set;
+  std::uint64_t echo = known_hashes().at("Matrix.echo");
+};
+
+TEST(MethodHashTest, IsTheOneThatJobwireGenPrints) {
+  const std::string schema = matrix_schema();
+  const reflection::Schema* root = reflection::GetSchema(schema.data());
+  std::map<std::string, std::uint64_t> hashes;
+  for (const reflection::Service* service : *root->services()) {
+    for (const reflection::RPCCall* call : *service->calls())
+      hashes["Matrix." + call->name()->str()] = method_hash(*root, *call);
+  }
+  EXPECT_EQ(hashes, known_hashes());
+}
+
+TEST_F(ContractSetTest, RequestOfTheContractIsTaken) {
+  EXPECT_EQ(judge(everything(3), echo), nullptr);
+  EXPECT_EQ(judge(everything(3), 0), nullptr) << "without a hash, by the type alone";
+}
+
+TEST_F(ContractSetTest, AnythingElseIsObjectedToInWords) {
+  const std::vector<std::uint8_t> good = everything(3);
+  const std::vector<std::uint8_t> garbage(64, 0x7f);
+  for (const std::uint64_t contract : {echo, std::uint64_t{0}}) {
+    EXPECT_STREQ(
+        judge(garbage, contract),
+        "not a verifiable FlatBuffer of matrix.Everything, which the contract matrix wants");
+    EXPECT_NE(judge({}, contract), nullptr);
+    EXPECT_NE(judge(std::span(good).first(good.size() / 2), contract), nullptr);
+    EXPECT_THAT(judge(good, contract, core::Encoding::kJson), HasSubstr("of another encoding"));
+  }
+}
+
+TEST_F(ContractSetTest, ContractThatIsNotHereIsLeftToTheWorkers) {
+  const std::vector<std::uint8_t> garbage(64, 0x7f);
+  EXPECT_EQ(judge(garbage, echo + 1), nullptr);
+  core::Submission other;
+  other.type = "resize";
+  other.payload = garbage;
+  other.encoding = core::Encoding::kFlatBuffer;
+  EXPECT_EQ(set.objection(other), nullptr);
+}
+
+TEST_F(ContractSetTest, DepthIsBounded) {
+  EXPECT_EQ(judge(everything(50), echo), nullptr);
+  EXPECT_NE(judge(everything(80), echo), nullptr);
+}
+
+TEST_F(ContractSetTest, TablesThatMultiplyAreObjectedTo) {
+  // Each level refers to the one below eight times: a thousand bytes that are 8^10 tables to a
+  // reader.
+  flatbuffers::FlatBufferBuilder builder;
+  auto name = builder.CreateString("t");
+  flatbuffers::Offset<matrix::Tree> level = matrix::CreateTree(builder, name);
+  for (int i = 0; i < 10; ++i) {
+    const std::vector<flatbuffers::Offset<matrix::Tree>> children(8, level);
+    const auto list = builder.CreateVector(children);
+    level = matrix::CreateTree(builder, name, list);
+  }
+  matrix::EverythingBuilder everything(builder);
+  everything.add_tree(level);
+  builder.Finish(everything.Finish());
+  const std::span<const std::uint8_t> payload(builder.GetBufferPointer(), builder.GetSize());
+  EXPECT_NE(judge(payload, echo), nullptr);
+}
+
+TEST_F(ContractSetTest, PayloadMayStartAtAnyAddress) {
+  const std::vector<std::uint8_t> good = everything(3);
+  std::vector<std::uint8_t> shifted(good.size() + 1);
+  std::copy(good.begin(), good.end(), shifted.begin() + 1);
+  EXPECT_EQ(judge(std::span(shifted).subspan(1), echo), nullptr);
+}
+
+TEST_F(ContractSetTest, WhatIsNoSchemaIsRefusedAndChangesNothing) {
+  for (const std::string& bad : {std::string(), std::string("BFBS"), std::string(100, 'x'),
+                                 matrix_schema().substr(0, 500)}) {
+    const ports::Status status = set.load({{"bad", bad}});
+    ASSERT_FALSE(static_cast<bool>(status));
+    EXPECT_THAT(status.failure().message, StartsWith("contract bad: "));
+    EXPECT_NE(judge(std::vector<std::uint8_t>(64, 0x7f), echo), nullptr);
+  }
+}
+
+TEST_F(ContractSetTest, MutatedSchemasAreTakenOrRefusedAndNothingElse) {
+  const std::vector<std::uint8_t> payload = everything(3);
+  const std::string good = matrix_schema();
+  std::uint32_t random = 7;
+  int refused = 0;
+  for (int i = 0; i < 2'000; ++i) {
+    std::string bytes = good;
+    for (int n = 0; n < 3; ++n) {
+      random = random * 1664525 + 1013904223;
+      bytes[(random >> 8) % bytes.size()] = static_cast<char>(random >> 24);
+    }
+    if (!set.load({{"mutant", bytes}})) ++refused;
+  }
+  EXPECT_GT(refused, 100);
+  EXPECT_TRUE(static_cast<bool>(set.load({{"matrix", good}})));
+  EXPECT_EQ(judge(payload, echo), nullptr);
+}
+
+TEST_F(ContractSetTest, MutatedPayloadsAreJudgedAndNothingElse) {
+  const std::vector<std::uint8_t> good = everything(5);
+  std::uint32_t random = 1;
+  int objections = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    std::vector<std::uint8_t> bytes = good;
+    for (int n = 0; n < 3; ++n) {
+      random = random * 1664525 + 1013904223;
+      bytes[(random >> 8) % bytes.size()] = static_cast<std::uint8_t>(random >> 24);
+    }
+    objections += judge(bytes, echo) ? 1 : 0;
+  }
+  EXPECT_GT(objections, 1'000);
+}
+
+TEST(ContractFolderTest, ReadsCompiledContractsByName) {
+  const std::filesystem::path folder =
+      std::filesystem::path(::testing::TempDir()) / "jobwire_contract_folder";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder / "b.bfbs") << "two";
+  std::ofstream(folder / "a.bfbs") << "one";
+  std::ofstream(folder / "README") << "not one";
+  auto files = read_contract_folder(folder.string());
+  ASSERT_TRUE(static_cast<bool>(files));
+  EXPECT_TRUE(*files == (std::vector<ports::ContractFile>{{"a", "one"}, {"b", "two"}}));
+
+  std::ofstream(folder / "c.fbs") << "source";
+  EXPECT_THAT(read_contract_folder(folder.string()).failure().message,
+              HasSubstr("c.fbs is not compiled"));
+  EXPECT_THAT(read_contract_folder((folder / "none").string()).failure().message,
+              HasSubstr("No such file"));
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace jobwire::contracts

@@ -94,4 +94,9 @@ Job& Job::keep_payload(bool keep) {
   return *this;
 }
 
+Job& Job::contract(std::uint64_t hash) {
+  contract_ = hash;
+  return *this;
+}
+
 JOBWIRE_NAMESPACE_END

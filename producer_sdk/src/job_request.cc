@@ -6,6 +6,19 @@
 JOBWIRE_NAMESPACE_BEGIN
 namespace client_detail {
 
+namespace {
+
+std::string obstacle_of(const wire::ResultPush& push, flatbuffers::uoffset_t index) {
+  if (push.obstacles() == nullptr) return {};
+  for (const wire::Obstacle* obstacle : *push.obstacles()) {
+    if (obstacle->index() == index && obstacle->message() != nullptr)
+      return obstacle->message()->str();
+  }
+  return {};
+}
+
+}  // namespace
+
 void StateRequest::write(std::uint64_t number, flatbuffers::FlatBufferBuilder& builder,
                          Blob& /*blob*/) {
   const wire::Id id = to_wire(id_);
@@ -16,7 +29,8 @@ void StateRequest::write(std::uint64_t number, flatbuffers::FlatBufferBuilder& b
 Request::Read StateRequest::read(const Reply& reply) {
   const auto* push = reply.message.body_as_ResultPush();
   if (push == nullptr || push->results() == nullptr) return Read::Malformed;
-  for (const wire::ResultView* view : *push->results()) {
+  for (flatbuffers::uoffset_t i = 0; i < push->results()->size(); ++i) {
+    const wire::ResultView* view = push->results()->Get(i);
     if (from_wire(view->id()) != id_) continue;
     auto answer = read_result(*view, reply.blob);
     if (!answer) return Read::Malformed;
@@ -24,6 +38,7 @@ Request::Read StateRequest::read(const Reply& reply) {
       running_ = std::move(**answer);
       return Read::Fence;
     }
+    if (*answer) JobResultAccess::status(**answer).obstacle = obstacle_of(*push, i);
     answer_->settle(0, std::move(*answer));
     return Read::Done;
   }

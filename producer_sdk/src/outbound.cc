@@ -142,6 +142,7 @@ flatbuffers::Offset<wire::JobSpec> Outbound::write_job(const Entry& entry,
   if (!headers.IsNull()) spec.add_headers(headers);
   spec.add_watch(job.is_watched());
   spec.add_keep_payload(job.keeps_payload());
+  spec.add_contract(job.contract());
   return spec.Finish();
 }
 

@@ -103,6 +103,9 @@ class JOBWIRE_EXPORT Job {
   Job& watch(bool watch = true);
   /// Keep the payload with the finished job instead of deleting it at the end.
   Job& keep_payload(bool keep = true);
+  /// Hash of the contract that the payload is made by: only workers that take it get the job. What
+  /// `jobwire gen` writes sets it; 0 is none.
+  Job& contract(std::uint64_t hash);
 
   [[nodiscard]] const std::string& type() const noexcept { return type_; }
   [[nodiscard]] const std::string& queue() const noexcept { return queue_; }
@@ -128,6 +131,7 @@ class JOBWIRE_EXPORT Job {
   }
   [[nodiscard]] bool is_watched() const noexcept { return watch_; }
   [[nodiscard]] bool keeps_payload() const noexcept { return keep_payload_; }
+  [[nodiscard]] std::uint64_t contract() const noexcept { return contract_; }
 
  private:
   static std::span<const std::byte> as_bytes(std::string_view text) noexcept {
@@ -150,6 +154,7 @@ class JOBWIRE_EXPORT Job {
   std::optional<Time> expires_at_;
   std::optional<Milliseconds> result_ttl_;
   std::shared_ptr<const RetryPolicy> retry_;
+  std::uint64_t contract_ = 0;
   std::string dedup_key_;
   Milliseconds dedup_window_{0};
   std::vector<std::pair<std::string, std::string>> headers_;

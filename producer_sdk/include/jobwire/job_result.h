@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "jobwire/encoding.h"
@@ -35,6 +36,9 @@ struct JOBWIRE_EXPORT JobStatus {
   Time finished{};                              ///< The epoch when the job has not ended.
   std::chrono::microseconds run_time{0};        ///< The last attempt's run time.
   std::optional<JobProgress> progress;          ///< From Client::status, while it runs.
+  /// Why no worker that is there now may run a job that waits, and which ones could; otherwise
+  /// empty.
+  std::string obstacle{};
 };
 
 /// How a job ended. A value; copies share the bytes, which never change.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every snippet of workers_py/README.md is run, against a real broker where it needs one, and strictly type-checked.
 
-A Python snippet that starts with `# name.py` becomes that file, any other one is a script, whose printed lines are
+A Python snippet that starts with `# name.py` becomes that file, as does a contract with `// name.fbs`; any other one is a script, whose printed lines are
 compared with the comments behind its `print` calls. Files named test_*.py are given to pytest. Lines of shell snippets are
 run; `jobwire worker MODULE:APP` is started and serves the snippets behind it.
 """
@@ -33,7 +33,7 @@ class Snippet:
 
     @property
     def file(self) -> str:
-        named = re.match(r"# (\w+\.py)\n", self.text)
+        named = re.match(r"(?:#|//) (\w+\.(?:py|fbs))\n", self.text)
         return named[1] if named else f"script_{self.number}.py"
 
     @property
@@ -54,6 +54,8 @@ def written(folder: Path, producers: str) -> list[Snippet]:
         if snippet.language == "python":
             text = snippet.text.replace("tcp://127.0.0.1:7700", producers)
             (folder / snippet.file).write_text(text)
+        elif snippet.language == "fbs":
+            (folder / snippet.file).write_text(snippet.text)
     return found
 
 
@@ -84,6 +86,8 @@ def test_every_snippet_does_what_it_says(tmp_path: Path) -> None:
         rig.start_broker()
         ran = {"python": 0, "sh": 0}
         for snippet in written(tmp_path, rig.producers):
+            if snippet.language == "fbs":
+                continue
             assert snippet.language in ran, f"{snippet.language!r} is neither python nor sh"
             ran[snippet.language] += 1
             if snippet.language == "sh":
@@ -109,7 +113,11 @@ def test_every_snippet_does_what_it_says(tmp_path: Path) -> None:
 def test_every_snippet_passes_a_strict_type_checker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = [one.file for one in written(tmp_path, "tcp://x") if one.language == "python"]
+    found = written(tmp_path, "tcp://x")
+    for contract in [one.file for one in found if one.language == "fbs"]:
+        jobwire = str(Path(sys.executable).parent / "jobwire")
+        run([jobwire, "gen", contract, "--python", "."], tmp_path)
+    files = [one.file for one in found if one.language == "python"]
     monkeypatch.setenv("MYPYPATH", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     settings = str(ROOT / "workers_py" / "pyproject.toml")

@@ -13,7 +13,9 @@ from uuid import UUID
 
 import pytest
 from jobwire import RetryPolicy, _wire_producer
+from jobwire._answers import JobState
 from jobwire._failure import describe
+from jobwire._producer_session import status_of
 from jobwire._spec import JobSpec
 from jobwire._wire import Encoding, Frame, JobError
 from jobwire._wire_producer import CancelReply, ProgressPush, Receipts, ResultPush
@@ -155,6 +157,14 @@ def test_golden_receipts_are_read(tmp_path: Path) -> None:
     assert message.refusals == {
         one["index"]: f"{one['field']}: {one['message']}" for one in told["refusals"]
     }
+
+
+def test_golden_result_push_says_what_is_in_the_way(tmp_path: Path) -> None:
+    message = _wire_producer.decode(golden("result_push_waiting"))
+    assert isinstance(message, ResultPush)
+    (view,) = message.views
+    assert status_of(view).obstacle == "no worker that is here serves queue images"
+    assert status_of(view).state is JobState.QUEUED
 
 
 def test_golden_result_push_is_read(tmp_path: Path) -> None:

@@ -85,6 +85,8 @@ class JobStatus:
     run_time: float
     """Seconds that the last attempt ran."""
     progress: JobProgress | None = None
+    obstacle: str = ""
+    """Why no worker that is there now may run a job that waits, and which ones could."""
 
 
 @dataclass(frozen=True, slots=True)

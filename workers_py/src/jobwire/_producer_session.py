@@ -639,6 +639,7 @@ def status_of(view: View, progress: JobProgress | None = None) -> JobStatus:
         _time(view.finished_ms),
         view.run_us / 1e6,
         progress,
+        view.obstacle,
     )
 
 

@@ -16,6 +16,7 @@ import jobwire.wire.Header as _Header
 import jobwire.wire.JobError as _JobError
 import jobwire.wire.JobSpec as _JobSpec
 import jobwire.wire.Receipts as _Receipts
+import jobwire.wire.ResultPush as _ResultPush
 import jobwire.wire.ResultRequest as _ResultRequest
 import jobwire.wire.Submit as _Submit
 from jobwire import _wire
@@ -69,6 +70,7 @@ class View:
     encoding: int
     pushed: bool
     is_error: bool
+    obstacle: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +131,19 @@ def _receipts(envelope: bytes, body: int) -> Receipts:
 
 
 def _result_push(envelope: bytes, body: int, blob: bytes) -> ResultPush:
-    views = []
+    views: list[View] = []
+    obstacles = {}
+    if _wire.field_at(envelope, body, 2):
+        table = _wire.table_at(_ResultPush.ResultPush, envelope, body)
+        for i in range(table.ObstaclesLength()):
+            obstacle = table.Obstacles(i)
+            obstacles[obstacle.Index()] = _wire.text_of(obstacle.Message())
     for fields in RESULT_VIEW.iter_unpack(_wire.elements(envelope, body, 1, RESULT_VIEW.size)):
         id_, at, size, *rest = fields
         if at + size > len(blob):
             raise ProtocolError("a result reaches past the end of its blob")
-        views.append(View(id_, blob[at : at + size], *rest))
+        values: list[Any] = [id_, blob[at : at + size], *rest, obstacles.get(len(views), "")]
+        views.append(View(*values))
     return ResultPush(_request(envelope, body), views)
 
 

@@ -41,6 +41,12 @@ def main(arguments: list[str]) -> int:
         help="an earlier contract whose jobs the worker runs too; refused when it cannot; may be repeated",
     )
     parser.add_argument(
+        "--depfile",
+        type=Path,
+        metavar="FILE",
+        help="write what --cpp depends on, for make and ninja",
+    )
+    parser.add_argument(
         "-I",
         dest="includes",
         type=Path,
@@ -70,6 +76,8 @@ def main(arguments: list[str]) -> int:
             raise ContractError(f"{given.contract}: no rpc_service with a method")
         olds = [(path, load(path, given.includes)) for path in given.accepts]
         generate(given.contract, schema, given.cpp, given.python, given.bfbs, olds, given.includes)
+        if given.depfile is not None and given.cpp is not None:
+            given.depfile.write_text(depfile(given.contract, schema, given.cpp))
         if given.cpp is given.python is given.bfbs is None:
             for service, method in schema.methods():
                 print(f"{method_hash(schema, method):016x}  {service.job_type(method)}")
@@ -103,6 +111,13 @@ def generate(
     if bfbs is not None:
         bfbs.mkdir(parents=True, exist_ok=True)
         flatc(["-b", "--schema", "--bfbs-builtins", *options, "-o", str(bfbs), str(contract)])
+
+
+def depfile(contract: Path, schema: Schema, cpp: Path) -> str:
+    """A rule of make: the header, and every file that it was made from."""
+    words = [str(path.resolve()).replace(" ", "\\ ") for path in _files(contract, schema)]
+    target = str((cpp / f"{contract.stem}_contract.h").resolve()).replace(" ", "\\ ")
+    return f"{target}: {' '.join(words)}\n"
 
 
 def _files(contract: Path, schema: Schema) -> list[Path]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from jobwire._gen._hash import method_hash
 from jobwire._gen._schema import ContractError, Method, Schema, Service
+from jobwire.wire.reflection.BaseType import BaseType
 
 FLATC_OPTIONS = ("--cpp", "--cpp-std", "c++17", "--scoped-enums", "--gen-object-api")
 # flatc 2.0.8 makes code of these that does not compile: they are names of its own there.
@@ -31,6 +32,13 @@ def cpp_header(schema: Schema, stem: str, source: str) -> str:
                 raise ContractError(
                     f"{one.name}.{field.name}: flatc makes C++ of this name that does not compile; choose another"
                 )
+            if field.type.base == BaseType.Vector and field.type.element == BaseType.Union:
+                union = schema.enums[field.type.index].name
+                if union.rpartition(".")[0] != one.name.rpartition(".")[0]:
+                    raise ContractError(
+                        f"{one.name}.{field.name}: flatc makes C++ of a vector of unions of another namespace that does "
+                        f"not compile; move {union}"
+                    )
     return "\n".join(_lines(schema, stem, source)) + "\n"
 
 

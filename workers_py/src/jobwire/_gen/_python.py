@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import keyword
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from jobwire._gen._hash import method_hash
@@ -34,6 +35,7 @@ _CODES = {
     BaseType.Float: "f",
     BaseType.Double: "d",
 }
+_BUILTINS = {"bool", "bytes", "float", "int", "list", "range", "str"}
 _FLOATS = (BaseType.Float, BaseType.Double)
 # Names that the module itself uses, and those that a class body does.
 _TAKEN_BY_MODULE = {"abc", "c", "dataclass", "field", "annotations", "Any", "ClassVar", "math"}
@@ -80,6 +82,8 @@ class _Module:
         yield "from __future__ import annotations"
         yield ""
         yield "import abc"
+        if any(field.name in _BUILTINS for field in self._fields()):
+            yield "import builtins"
         if any("math." in self._default(f) for f in self._fields()):
             yield "import math"
         yield "from dataclasses import dataclass, field"
@@ -131,7 +135,9 @@ class _Module:
         yield ""
         for field in one.fields:
             yield from _comments(field.docs)
-            yield f"    {_name(field.name)}: {self._annotation(field)} = {self._default(field)}"
+            yield self._guarded(
+                one, f"    {_name(field.name)}: {self._annotation(field)} = {self._default(field)}"
+            )
         yield from self._layout_slot("Struct")
 
     def _table(self, one: Object) -> Iterator[str]:
@@ -140,7 +146,9 @@ class _Module:
         yield ""
         for field in self._alive(one):
             yield from _comments(field.docs)
-            yield f"    {_name(field.name)}: {self._annotation(field)} = {self._default(field)}"
+            yield self._guarded(
+                one, f"    {_name(field.name)}: {self._annotation(field)} = {self._default(field)}"
+            )
         yield from self._layout_slot("Table")
         unions = [field for field in one.fields if self._is_union(field) and not field.deprecated]
         if unions:
@@ -150,6 +158,13 @@ class _Module:
             many = "s" if field.type.base == BaseType.Vector else ""
             union = self.schema.enums[self._inner(field.type).index]
             yield f"        self.{tag} = c.tag{many}_of({_members(union)}, {_class(union.name)}, self.{name}, self.{tag})"
+
+    def _guarded(self, one: Object, line: str) -> str:
+        """The line with `builtins.` before what a field of the class has the name of."""
+        for name in sorted({field.name for field in one.fields} & _BUILTINS):
+            left, colon, rest = line.partition(":")
+            line = left + colon + re.sub(rf"(?<![\w.]){name}\b", f"builtins.{name}", rest)
+        return line
 
     def _layout_slot(self, kind: str) -> Iterator[str]:
         yield ""

@@ -29,7 +29,7 @@ def test_first_crash_is_restarted_at_once_and_a_row_of_them_ever_later() -> None
     delays = [restarts.delay(ready=True, lived_s=1.0, wanted=False) for _ in range(9)]
     assert delays[0] == 0.0
     assert delays == sorted(delays)
-    assert delays[-1] == 2.0
+    assert delays[-1] == 1.0
 
 
 def test_crash_after_a_long_life_is_forgiven() -> None:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-_READY_FIRST_S, _READY_MOST_S = 0.05, 2.0
+# With the time that a start takes, a slot is back within two seconds.
+_READY_FIRST_S, _READY_MOST_S = 0.05, 1.0
 _SETUP_FIRST_S, _SETUP_MOST_S = 0.5, 30.0
 _FORGIVEN_AFTER_S = 10.0
 

@@ -9,6 +9,7 @@ its main thread (Python), and the whole process (ZeroMQ's I/O thread and the rel
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -43,6 +44,14 @@ def text(data: str) -> str:
 @app.job
 def context(ctx: Ctx[None], data: bytes) -> None:
     pass
+
+@app.job(concurrency=8)
+def thread(data: bytes) -> None:
+    pass
+
+@app.job(concurrency=100)
+async def task(data: bytes) -> None:
+    pass
 """
 
 
@@ -61,16 +70,24 @@ class Feeder:
         self._worker = worker
         self._sequence = 0
 
+    @property
+    def pid(self) -> int:
+        return self._worker.pid
+
     def feed(self, kind: str, jobs: int, batch: int, size: int) -> float:
         """Runs the jobs and returns the seconds that they took."""
-        orders = [Order(kind, os.urandom(size // 2).hex().encode()) for _ in range(batch)]
-        message = [self._worker.route, *dispatch(orders, self._worker.types)]
         ahead = max(2, self._worker.credit // batch) * batch
+        # As many as are under way at once: no job is there twice. Made before the clock runs.
+        prepared = [
+            [self._worker.route, *dispatch(orders, self._worker.types)]
+            for orders in self._orders(kind, ahead // batch + 1, batch, size)
+        ]
+        messages = itertools.cycle(prepared)
         sent = done = 0
         began = time.perf_counter()
         while done < jobs:
             while sent < jobs and sent - done <= ahead - batch:
-                self._socket.send_multipart(message)
+                self._socket.send_multipart(next(messages))
                 sent += batch
             route, envelope, *_ = self._socket.recv_multipart()
             if route != self._worker.route:
@@ -81,13 +98,18 @@ class Feeder:
             self._socket.send_multipart([route, ack(self._sequence)])
         return time.perf_counter() - began
 
+    @staticmethod
+    def _orders(kind: str, messages: int, batch: int, size: int) -> list[list[Order]]:
+        payloads = [os.urandom(size // 2).hex().encode() for _ in range(batch)]
+        return [[Order(kind, payload) for payload in payloads] for _ in range(messages)]
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--batches", default="1,16,64,256", help="jobs per Dispatch message")
     parser.add_argument("--size", type=int, default=200, help="payload bytes")
-    parser.add_argument("--types", default="noop,echo,text,context")
+    parser.add_argument("--types", default="noop,echo,text,context,thread,task")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     given = parser.parse_args()
     figures = []
@@ -96,17 +118,21 @@ def main() -> int:
         os.environ["PYTHONPATH"] = folder
         broker = FakeBroker(heartbeat_ms=2000)
         with hosted(broker, Path(folder) / "log", "-c", "1", target="bench_app:app"):
-            worker = broker.worker()
-            feeder = Feeder(broker, worker)
-            feeder.feed("noop", 5000, 50, given.size)
+            kinds = given.types.split(",")
+            # One feeder for each worker: it counts the messages of its session.
+            workers = {kind: broker.worker_for(kind) for kind in kinds}
+            feeders = {worker.worker: Feeder(broker, worker) for worker in workers.values()}
+            for kind, worker in workers.items():
+                feeders[worker.worker].feed(kind, 5000, 50, given.size)
             print("type      batch   python us/job   process us/job      jobs/s")
-            for kind in given.types.split(","):
+            for kind in kinds:
+                feeder = feeders[workers[kind].worker]
                 for batch in map(int, given.batches.split(",")):
                     jobs = given.jobs if batch > 4 else given.jobs // 5
                     jobs = jobs // batch * batch
-                    main_before, all_before = spent(worker.pid)
+                    main_before, all_before = spent(feeder.pid)
                     seconds = feeder.feed(kind, jobs, batch, given.size)
-                    main_after, all_after = spent(worker.pid)
+                    main_after, all_after = spent(feeder.pid)
                     one = {
                         "type": kind,
                         "batch": batch,

@@ -122,8 +122,11 @@ class SlotsLoop:
             heads = batch.heads
             for index in range(batch.next, len(heads)):
                 head = heads[index]
-                if head is not None and self._has_room(head[5]):
-                    heads[index] = None
+                if head is None or not self._has_room(head[5]):
+                    continue
+                heads[index] = None
+                # A lease runs once, however often it is handed over.
+                if head[0] not in self._running:
                     found = batch, head
                     break
             while batch.next < len(heads) and heads[batch.next] is None:

@@ -29,7 +29,7 @@ def modes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeBroker]:
     with ExitStack() as stack:
         stack.callback(lambda: print(log.read_text()))
         stack.callback(fake.close)
-        stack.enter_context(hosted(fake, log, "-c", "1", target=TARGET))
+        stack.enter_context(hosted(fake, log, "-c", "1", "--term-grace", "4s", target=TARGET))
         yield fake
 
 

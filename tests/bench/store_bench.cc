@@ -24,6 +24,7 @@
 
 #include "adapters/redis/embedded_redis.h"
 #include "adapters/redis/redis_store.h"
+#include "core/config.h"
 
 namespace {
 
@@ -239,7 +240,7 @@ class Bench {
     write.job.encoding = core::Encoding::kBytes;
     write.job.payload = payload_;
     write.job.payload_size = static_cast<std::uint32_t>(payload_.size());
-    write.job.timeout = core::Millis(60'000);
+    write.job.timeout = core::EngineConfig{}.default_timeout;
     write.job.created = time;
     return write;
   }
@@ -259,6 +260,7 @@ class Bench {
     write.stored = options_.running ? core::State::kRunning : core::State::kQueued;
     write.job.state = core::State::kSucceeded;
     write.job.attempts = 1;
+    write.job.worker = "host-1/1";
     write.job.started = time;
     write.job.finished = time;
     write.job.run = core::Micros(1234);

@@ -59,6 +59,9 @@ constexpr const Bulk& bulk_of(Field field) { return kFieldNames[static_cast<std:
 constexpr std::string_view name_of(Field field) { return bulk_of(field).name(); }
 std::optional<Field> field_named(std::string_view name);
 
+/// What a job without the field has; schemas/REDIS.md says so.
+inline constexpr core::Millis kUsualTimeout{600'000};
+
 /// Names of the values, as the hash shows them.
 const Bulk& bulk_of(core::State state);
 const Bulk& bulk_of(core::Encoding encoding);

@@ -57,7 +57,7 @@ void JobWriter::write_once(const core::JobRecord& job, CommandBuffer& out) {
     out.literal(bulk_of(Field::kPriority));
     out.number(unsigned{job.priority});
   }
-  put_number(out, Field::kTimeout, job.timeout.count());
+  if (job.timeout != kUsualTimeout) put_number(out, Field::kTimeout, job.timeout.count());
   put_time(out, Field::kExpires, job.expires);
   if (job.keep_payload) put_text(out, Field::kKeep, "1");
   if (job.options) put_text(out, Field::kOptions, options_text(*job.options));
@@ -82,7 +82,7 @@ void JobWriter::write_now(const core::JobRecord& job, CommandBuffer& out) {
     out.literal(bulk_of(Field::kReason));
     out.literal(bulk_of(job.reason));
   }
-  if (job.result_encoding != core::Encoding::kNone) {
+  if (job.result_encoding != (job.result ? job.encoding : core::Encoding::kNone)) {
     out.literal(bulk_of(Field::kResultEncoding));
     out.literal(bulk_of(job.result_encoding));
   }

@@ -17,6 +17,13 @@ bool whole(const ports::StoredJob& job) {
   return job.job.state != core::State::kNone && !job.queue.empty() && !job.type.empty();
 }
 
+/// Fields that are left out at their usual value.
+void complete(core::JobRecord& job) {
+  if (job.timeout == core::Millis{0}) job.timeout = kUsualTimeout;
+  if (job.result && job.result_encoding == core::Encoding::kNone)
+    job.result_encoding = job.encoding;
+}
+
 ReadOutcome finish(bool readable, ports::StoredJob& job) {
   job.job.id = job.id;
   job.found = readable;
@@ -57,6 +64,7 @@ ReadOutcome read_everything(const Reply& reply, ports::StoredJob& job) {
   // A job that succeeded after it had failed keeps its attempts, yet has no error.
   const bool failed = !job.error_type.empty() || !job.error_message.empty();
   if (failed && last_attempt_at != 0) job.error = error_of_attempt(reply.text(last_attempt_at));
+  complete(job.job);
   return finish(readable && whole(job), job);
 }
 
@@ -78,6 +86,7 @@ ReadOutcome read_recovered(const Reply& reply, ports::StoredJob& job) {
     readable = readable && read_field(static_cast<Field>(i), reply.text(i + 1), job);
   }
   if (!any) return ReadOutcome::kMissing;
+  complete(job.job);
   return finish(readable && whole(job), job);
 }
 

@@ -38,6 +38,41 @@ TEST_F(RedisLayout, AJobIsAHashThatPeopleCanRead) {
               ::testing::EndsWith("seq\n1\nqueue:images\nqueued=1"));
 }
 
+TEST_F(RedisLayout, WhatIsUsualIsLeftOutAndReadBack) {
+  Driver broker(rig_.broker());
+  broker.open();
+  core::Batch first = batch(1);
+  first.jobs = {queued(1), queued(2)};
+  first.jobs[0].job.timeout = core::Millis(600'000);
+  first.jobs[1].job.timeout = core::Millis(600'001);
+  broker.commit(first);
+  const std::string usual = "jw:{0}:job:" + core::to_string(id(1));
+  const std::string other = "jw:{0}:job:" + core::to_string(id(2));
+  EXPECT_EQ(redis({"HEXISTS", usual, "timeout_ms"}), "0");
+  EXPECT_EQ(redis({"HGET", other, "timeout_ms"}), "600001");
+  auto page = broker->recover_jobs();
+  ASSERT_TRUE(static_cast<bool>(page));
+  ASSERT_EQ(page->jobs.size(), 2U);
+  EXPECT_EQ(page->jobs[0].job.timeout, core::Millis(600'000));
+  EXPECT_EQ(page->jobs[1].job.timeout, core::Millis(600'001));
+
+  core::Batch second = batch(2);
+  for (const unsigned number : {1U, 2U}) {
+    core::JobWrite done = changed(queued(number), core::State::kSucceeded);
+    done.job.finished = wall(2'000);
+    done.job.result = core::Bytes::copy_of("{}");
+    done.job.result_encoding = number == 1 ? core::Encoding::kJson : core::Encoding::kBytes;
+    second.jobs.push_back(done);
+  }
+  broker.commit(second);
+  EXPECT_EQ(redis({"HEXISTS", usual, "result_encoding"}), "0");
+  EXPECT_EQ(redis({"HGET", other, "result_encoding"}), "bytes");
+  const auto jobs = broker.read({id(1), id(2)}, ports::ReadRequest::What::kEverything);
+  EXPECT_EQ(jobs.at(0).job.result_encoding, core::Encoding::kJson);
+  EXPECT_EQ(jobs.at(1).job.result_encoding, core::Encoding::kBytes);
+  EXPECT_EQ(jobs.at(0).job.timeout, core::Millis(600'000));
+}
+
 TEST_F(RedisLayout, AttemptsKeepTheirFieldsThroughAReplay) {
   Driver broker(rig_.broker());
   broker.open();

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
+#include "core/config.h"
+
 namespace jobwire::testing {
 namespace {
 
@@ -147,7 +149,7 @@ std::string describe(const ports::StoredJob& stored) {
   if (job.keep_payload) add("keep", "yes");
   number("size", job.payload_size);
   if (job.payload) add("payload", "'" + std::string(job.payload.view()) + "'");
-  number("timeout", job.timeout.count());
+  if (job.timeout != core::EngineConfig{}.default_timeout) number("timeout", job.timeout.count());
   number("created", job.created.time_since_epoch().count());
   number("due", job.due.time_since_epoch().count());
   number("expires", job.expires.time_since_epoch().count());

@@ -46,8 +46,15 @@ if(JOBWIRE_BUILD_TESTS)
     PRIVATE JOBWIRE_SPOOL_POSTER="$<TARGET_FILE:jobwire_spool_poster>")
   add_dependencies(producer_sdk_spool_kill_test jobwire_spool_poster)
 
+  # One suite for the broker in the test's own process and, run by pytest, for the real one.
+  jobwire_test(producer_sdk_broker_contract_test RING contract
+    SOURCES ${CMAKE_CURRENT_LIST_DIR}/contract/producer_sdk/broker_contract_test.cc LIBS jobwire::testing)
+  set_target_properties(producer_sdk_broker_contract_test PROPERTIES
+    OUTPUT_NAME jobwire-broker-contract RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
   # Each public header compiles alone, without any library's headers, as a caller may compile it.
-  file(GLOB sdk_headers RELATIVE ${sdk_root}/include CONFIGURE_DEPENDS ${sdk_root}/include/jobwire/*.h)
+  file(GLOB sdk_headers RELATIVE ${sdk_root}/include CONFIGURE_DEPENDS
+    ${sdk_root}/include/jobwire/*.h ${sdk_root}/include/jobwire/testing/*.h)
   set(header_sources)
   foreach(header IN LISTS sdk_headers)
     string(MAKE_C_IDENTIFIER ${header} name)

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "connect_through.h"
 #include "pending_state.h"
 #include "progress_sink.h"
 #include "session.h"
@@ -33,6 +34,13 @@ Client::~Client() {
 Result<Client> Client::connect(std::string_view endpoints, ClientOptions options,
                                std::stop_token stop) {
   auto session = Session::open(endpoints, Session::Role::Producer, std::move(options), stop);
+  if (!session) return session.error();
+  return Client(std::move(*session));
+}
+
+Result<Client> client_detail::connect_through(std::unique_ptr<Link> link, ClientOptions options) {
+  auto session = Session::open(std::vector<std::string>{"in this process"}, std::move(link),
+                               Session::Role::Producer, std::move(options), {});
   if (!session) return session.error();
   return Client(std::move(*session));
 }

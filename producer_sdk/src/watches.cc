@@ -32,6 +32,7 @@ bool Watches::expect(const JobId& id) {
 
 bool Watches::attach(std::span<const JobId> ids, const std::shared_ptr<ResultSink>& sink) {
   Answers answers;
+  std::vector<std::pair<std::size_t, JobProgress>> known;
   bool questions = false;
   {
     const std::lock_guard lock(mutex_);
@@ -67,10 +68,12 @@ bool Watches::attach(std::span<const JobId> ids, const std::shared_ptr<ResultSin
         questions_.push_back(id);
         questions = true;
       }
+      if (watch->progress) known.emplace_back(slot, *watch->progress);
       watch->sinks.push_back(std::move(waiting));
     }
   }
   settle(answers);
+  for (const auto& [slot, progress] : known) sink->progress(slot, progress);
   return questions;
 }
 
@@ -184,9 +187,15 @@ void Watches::progress(const JobId& id, const JobProgress& progress) {
   {
     const std::lock_guard lock(mutex_);
     const auto gather = [&](const JobId& one) {
-      if (const Watch* watch = table_.find(one)) {
-        waiting.insert(waiting.end(), watch->sinks.begin(), watch->sinks.end());
+      Watch* watch = table_.find(one);
+      if (watch == nullptr) return;
+      if (watch->progress && watch->progress->at == progress.at &&
+          watch->progress->value == progress.value &&
+          watch->progress->message == progress.message) {
+        return;
       }
+      watch->progress = std::make_unique<JobProgress>(progress);
+      waiting.insert(waiting.end(), watch->sinks.begin(), watch->sinks.end());
     };
     gather(id);
     const Watch* leader = table_.find(id);

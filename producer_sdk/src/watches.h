@@ -49,7 +49,7 @@ class Watches {
   /// Results have come. Those that nobody waits for are kept up to the bounds.
   void complete(std::vector<JobResult> results);
 
-  /// A job says how far it is.
+  /// A job says how far it is. The same word again, as the answer to a question, is for nobody.
   void progress(const JobId& id, const JobProgress& progress);
 
   /// There will be no result: everybody who waits gets the error.
@@ -79,6 +79,8 @@ class Watches {
     std::unique_ptr<JobResult> arrived;
     /// Other ids that a dedup key made one with this job.
     std::unique_ptr<std::vector<JobId>> followers;
+    /// The latest that those who wait were told.
+    std::unique_ptr<JobProgress> progress;
     /// Submitted here and not yet receipted: the broker may not know it.
     bool on_its_way = false;
     /// Submitted with watch: its result is kept even when nobody waits yet.

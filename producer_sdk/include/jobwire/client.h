@@ -26,11 +26,14 @@
 
 JOBWIRE_NAMESPACE_BEGIN
 
+class Client;
 class Operator;
 
 namespace client_detail {
+class Link;
 class Session;
-}
+Result<Client> connect_through(std::unique_ptr<Link> link, ClientOptions options);
+}  // namespace client_detail
 
 /// A producer's connection to a broker: hands jobs over, gets their results back.
 ///
@@ -150,6 +153,8 @@ class JOBWIRE_EXPORT Client {
 
  private:
   friend class Operator;
+  friend Result<Client> client_detail::connect_through(std::unique_ptr<client_detail::Link> link,
+                                                       ClientOptions options);
   explicit Client(std::unique_ptr<client_detail::Session> session);
   std::unique_ptr<client_detail::Session> session_;
 };

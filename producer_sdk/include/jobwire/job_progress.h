@@ -18,8 +18,9 @@ struct JobProgress {
   Time at{};            ///< By the broker's clock.
 };
 
-/// Called on the client's own thread, at most a few times a second for each job, and never after
-/// the job's end was told; must be quick and must not wait for anything from the client.
+/// Called on the client's own thread (what is known already: on the waiting one), at most a few
+/// times a second for each job, and never after the job's end was told; must be quick and must not
+/// wait for anything from the client.
 using ProgressFn = std::function<void(const JobProgress&)>;
 
 JOBWIRE_NAMESPACE_END

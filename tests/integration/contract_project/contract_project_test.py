@@ -103,7 +103,11 @@ def test_every_kind_of_value_goes_to_python_and_back_bit_by_bit(
 @pytest.mark.timeout(300)
 def test_snippet_of_the_readme_runs(project: Path, tmp_path: Path) -> None:
     readme = (ROOT / "producer_sdk/README.md").read_text()
-    for language, file in (("fbs", "thumbs.fbs"), ("c++", "thumbs.cc"), ("cmake", "CMakeLists.txt")):
+    for language, file in (
+        ("fbs", "thumbs.fbs"),
+        ("c++", "thumbs.cc"),
+        ("cmake", "CMakeLists.txt"),
+    ):
         blocks = re.findall(rf"^```{re.escape(language)}\n(.*?)^```$", readme, re.M | re.S)
         here = {line.strip() for line in (HERE / file).read_text().splitlines()}
         lines = [line.strip() for line in blocks[0].splitlines()]
@@ -112,7 +116,8 @@ def test_snippet_of_the_readme_runs(project: Path, tmp_path: Path) -> None:
     with Rig(tmp_path / "rig") as rig:
         rig.start_broker()
         rig.start_host(
-            f"{project / 'site' / 'matrix_worker'}.py:app", env={"PYTHONPATH": str(project / "site")}
+            f"{project / 'site' / 'matrix_worker'}.py:app",
+            env={"PYTHONPATH": str(project / "site")},
         )
         assert run(project / "build" / "app", rig.producers) == "64 wide, 64 bytes\n"
 

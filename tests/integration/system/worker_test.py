@@ -117,6 +117,28 @@ def test_everything_drains_on_sigterm_and_nothing_is_charged(
     assert rig.ended("long", "succeeded") == len(specs)
 
 
+@pytest.mark.timeout(180)
+def test_broker_and_hosts_stopped_in_the_same_moment_end_in_time_and_lose_nothing(
+    rig: Rig, client: Client, ledger: Path
+) -> None:
+    hosts = [start(rig, ledger, "--grace", "3s", queues="long", workers=2) for _ in range(2)]
+    specs = [spec("long", 1000, queue="long") for _ in range(16)]
+    client.submit_batch(specs)
+    until("four to run", lambda: len(runs(ledger)) >= 4)
+    assert rig.broker is not None
+    for process in (*hosts, rig.broker):
+        process.popen.terminate()
+    assert [process.popen.wait(60) for process in (*hosts, rig.broker)] == [0, 0, 0]
+    ran = len(runs(ledger))
+    rig.start_broker()
+    host = start(rig, ledger, "--burst", "8s", queues="long", workers=8)
+    assert host.popen.wait(90) == 0
+    states = Counter(client.status(one.id).state for one in specs)
+    assert states == {JobState.SUCCEEDED: len(specs)}
+    # What ran, and could not tell it to anyone, ran again: no more than that.
+    assert len(specs) <= len(runs(ledger)) <= len(specs) + ran
+
+
 def test_recycled_workers_lose_and_charge_nothing(rig: Rig, client: Client, ledger: Path) -> None:
     start(rig, ledger, "--max-jobs", "50", queues="plain", workers=2)
     specs = [spec("plain", f"n{i}") for i in range(1000)]

@@ -196,7 +196,11 @@ def test_zmq_is_imported_in_one_file_and_generated_code_where_messages_are_made(
 
 def test_everything_public_is_listed_and_everything_listed_is_there() -> None:
     # What pytest adds to the modules of a distribution with a plugin starts with @.
-    public = {name for name in vars(jobwire) if name[0] not in "_@"} - {"contract", "testing", "wire"}
+    public = {name for name in vars(jobwire) if name[0] not in "_@"} - {
+        "contract",
+        "testing",
+        "wire",
+    }
     assert public == set(jobwire.__all__) - {"__version__"}
     assert sorted(jobwire.__all__) == jobwire.__all__
     modules = {path.name for path in PACKAGE.glob("*.py")}

@@ -76,6 +76,19 @@ def test_app_of_one_kind_has_no_other_workers(broker: FakeBroker, start: Start) 
     assert set(broker.beats[-1].workers) == numbers
 
 
+def test_host_with_more_slots_than_a_heartbeat_can_name_refuses_to_run(
+    broker: FakeBroker, tmp_path: Path
+) -> None:
+    (tmp_path / "wide_app.py").write_text(
+        "from jobwire import App\napp = App('wide')\n"
+        "@app.job(concurrency=1000)\nasync def wide() -> None: ...\n"
+    )
+    log = tmp_path / "log"
+    with hosted(broker, log, "-c", "5", target="wide_app:app", cwd=tmp_path) as host:
+        assert host.exit_code() == 2
+    assert "5000 jobs at the same time are more than the 4096 of one host" in log.read_text()
+
+
 # ------------------------------------------------------------------ threads
 
 

@@ -280,6 +280,12 @@ class Supervisor:
         if not child.was_ready and memory.state is WorkerState.READY:
             child.was_ready = self._any_ready = True
             self._log.info("worker %d is ready (pid %d)", child.worker, child.pid)
+            slots = sum(one.memory.slots for one in self._children())
+            if slots > _MAX_RUNNING:
+                self.hopeless = (
+                    f"{slots} jobs at the same time are more than the {_MAX_RUNNING} of one host: "
+                    "lower -c, or the concurrency of the jobs"
+                )
 
     # ---------------------------------------------------------------- watching
 

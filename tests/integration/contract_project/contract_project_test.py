@@ -122,6 +122,18 @@ def test_snippet_of_the_readme_runs(project: Path, tmp_path: Path) -> None:
         assert run(project / "build" / "app", rig.producers) == "64 wide, 64 bytes\n"
 
 
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+def test_generated_code_gives_no_warning(compiler: str, project: Path, tmp_path: Path) -> None:
+    for contract in ("matrix", "thumbs"):
+        run(JOBWIRE, "gen", HERE / f"{contract}.fbs", "--cpp", tmp_path)
+        for standard in ("c++20", "c++2b"):
+            run(
+                compiler, f"-std={standard}", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror",
+                "-fno-exceptions", "-fno-rtti", "-fsyntax-only", "-x", "c++", f"-I{project / 'sdk/include'}",
+                tmp_path / f"{contract}_contract.h", "-Wno-pragma-once-outside-header",
+            )  # fmt: skip
+
+
 @pytest.mark.timeout(300)
 def test_producer_is_built_anew_when_the_contract_changes(project: Path, tmp_path: Path) -> None:
     for path in HERE.iterdir():

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import math
@@ -264,6 +265,21 @@ def test_client_sends_a_job_and_gives_the_response(small: Any) -> None:
         client.answer(small.Told(""))
 
 
+class _AsyncBroker(_Broker):
+    async def call(self, spec: JobSpec, timeout: float) -> JobResult:  # type: ignore[override]
+        return super().call(spec, timeout)
+
+
+def test_client_for_asyncio_does_the_same(small: Any) -> None:
+    broker = _AsyncBroker(JobState.SUCCEEDED, encode(small.Told("yes")))
+    answer = asyncio.run(small.AsyncShopClient(broker).answer(small.Ask(word="really")))
+    assert answer == small.Told("yes")
+    assert broker.specs[0].contract == small.SHOP_ANSWER.hash
+    failed = small.AsyncShopClient(_AsyncBroker(JobState.CANCELLED, b""))
+    with pytest.raises(JobFailed, match=r"Shop\.answer cancelled"):
+        asyncio.run(failed.answer(small.Ask(word="")))
+
+
 def test_client_raises_for_a_job_that_did_not_succeed_and_for_bytes_that_are_no_response(
     small: Any,
 ) -> None:
@@ -379,6 +395,7 @@ def test_worker_accepts_earlier_contracts_that_survive_and_no_other(
         ("count:int = 3", "count:integer", "flatc: "),
         ("rpc_service Shop", "table Shop", "flatc: "),
         ("table Told {", "namespace other; table Ask { } namespace shop; table Told {", "would both be Ask in Python"),
+        ("answer(Ask)", "register(Ask)", "shop.Shop.register: handlers have a method register of their own"),
         ("count:int = 3", "o:int", "shop.Ask.o: flatc makes C++ of this name that does not compile"),
     ],
 )  # fmt: skip

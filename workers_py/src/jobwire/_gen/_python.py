@@ -61,6 +61,11 @@ class _Module:
         seen: dict[str, str] = {}
         names = [one.name for one in self.schema.objects]
         names += [one.name for one in self.schema.enums]
+        for service, method in self.schema.methods():
+            if method.name == "register":
+                raise ContractError(
+                    f"{service.name}.register: handlers have a method register of their own; choose another name"
+                )
         for service in self.schema.services:
             names += [service.name, f"{service.name}Handlers", f"{service.name}Client"]
             names += [
@@ -97,6 +102,8 @@ class _Module:
         yield from self._layouts()
         for service in self.schema.services:
             yield from self._service(service)
+            yield from self._client(service, is_async=False)
+            yield from self._client(service, is_async=True)
 
     def _fields(self) -> Iterator[Field]:
         for one in self.schema.objects:
@@ -327,7 +334,6 @@ class _Module:
         for method in service.methods:
             yield from self._method(service, method)
         yield from self._handlers(service)
-        yield from self._client(service)
 
     def _method(self, service: Service, method: Method) -> Iterator[str]:
         job_type = service.job_type(method)
@@ -370,30 +376,32 @@ class _Module:
         for method in service.methods:
             yield f"        c.register(app, {_constant(service, method)}, self.{_name(method.name)}, version)"
 
-    def _client(self, service: Service) -> Iterator[str]:
-        name = f"{_class(service.name)}Client"
+    def _client(self, service: Service, *, is_async: bool) -> Iterator[str]:
+        kind = "AsyncClient" if is_async else "Client"
+        name = f"{'Async' if is_async else ''}{_class(service.name)}Client"
+        word, wait = ("async def", "await c.call_async") if is_async else ("def", "c.call")
         yield from ("", "", f"class {name}:")
         yield from _docstring(
             (
                 f"Calls of {service.short}: each submits a job and waits for its response.",
                 "",
-                "Raises what Client.call raises; JobFailed when the job did not succeed; contract.EncodeError for a request and",
+                f"Raises what {kind}.call raises; JobFailed when the job did not succeed; contract.EncodeError for a request and",
                 "contract.DecodeError for a response that cannot be written or read.",
             )
         )
         yield from (
             "",
-            "    def __init__(self, client: c.Client) -> None:",
+            f"    def __init__(self, client: c.{kind}) -> None:",
             "        self._client = client",
         )
         for method in service.methods:
             yield ""
             yield (
-                f"    def {_name(method.name)}(self, request: {_class(method.request)}, *, timeout: c.Span = 60.0) "
+                f"    {word} {_name(method.name)}(self, request: {_class(method.request)}, *, timeout: c.Span = 60.0) "
                 f"-> {_class(method.response)}:"
             )
             yield from _docstring(method.docs or (f"The job type {service.job_type(method)}.",), 8)
-            yield f"        return c.call(self._client, {_constant(service, method)}, request, timeout)"
+            yield f"        return {wait}(self._client, {_constant(service, method)}, request, timeout)"
 
 
 def _class(name: str) -> str:

@@ -183,7 +183,8 @@ def _include_options(includes: Sequence[Path]) -> list[str]:
 def _refuse_lost_numbers(path: Path, includes: Sequence[Path], scratch: Path) -> None:
     """flatc 2.0.8 writes a default or an enum value of more than 63 bits as another one; it must not be taken for
     the truth. Its C++ has the right ones."""
-    flatc(["--cpp", *_include_options(includes), "-o", str(scratch), str(path)])
+    options = ["--cpp", "--gen-all", *_include_options(includes), "-o", str(scratch)]
+    flatc([*options, str(path)])
     text = (scratch / f"{path.stem}_generated.h").read_text()
     for number in re.findall(r"(\d+)ULL", text):
         if int(number) >= 1 << 63:

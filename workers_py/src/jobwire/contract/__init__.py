@@ -2,7 +2,7 @@
 """What the modules that `jobwire gen` writes are made of. Programs use those, and the two errors."""
 
 from jobwire._app import App
-from jobwire._client import Client
+from jobwire._client import AsyncClient, Client
 from jobwire._ctx import Ctx
 from jobwire._spans import Span
 from jobwire.contract._codec import (
@@ -28,10 +28,11 @@ from jobwire.contract._codec import (
     tag_of,
     tags_of,
 )
-from jobwire.contract._service import Method, call, register
+from jobwire.contract._service import Method, call, call_async, register, spec
 
 __all__ = [
     "App",
+    "AsyncClient",
     "Client",
     "Ctx",
     "DecodeError",
@@ -54,9 +55,11 @@ __all__ = [
     "UnionsSlot",
     "Vector",
     "call",
+    "call_async",
     "decode",
     "encode",
     "register",
+    "spec",
     "tag_of",
     "tags_of",
 ]

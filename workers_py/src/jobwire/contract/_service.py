@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
+from jobwire._answers import JobResult
 from jobwire._app import App
-from jobwire._client import Client
+from jobwire._client import AsyncClient, Client
 from jobwire._convert import FlatBuffer
 from jobwire._ctx import Ctx
 from jobwire._errors import JobFailed, PayloadError, ResultError
@@ -107,7 +108,15 @@ def spec(method: Method[Q, R], request: Q) -> JobSpec:
 
 def call(client: Client, method: Method[Q, R], request: Q, timeout: Span) -> R:
     """Submits the request and waits for the response; see the generated clients for what it raises."""
-    result = client.call(spec(method, request), timeout)
+    return _response(method, client.call(spec(method, request), timeout))
+
+
+async def call_async(client: AsyncClient, method: Method[Q, R], request: Q, timeout: Span) -> R:
+    """The same for asyncio."""
+    return _response(method, await client.call(spec(method, request), timeout))
+
+
+def _response(method: Method[Q, R], result: JobResult) -> R:
     if not result.succeeded:
         why = f": {result.error.type}: {result.error.message}" if result.error else ""
         raise JobFailed(f"{method.name} {result.state.name.lower()}{why}", result)

@@ -20,6 +20,7 @@ from jobwire import App, JobFailed, PayloadError, ResultError
 from jobwire._answers import JobResult, JobState, JobStatus
 from jobwire._gen._command import main
 from jobwire._gen._hash import describe, method_hash
+from jobwire._gen._hatch import ContractBuildHook
 from jobwire._gen._schema import ContractError, load
 from jobwire._spec import JobSpec
 from jobwire._wire import Encoding
@@ -421,3 +422,35 @@ def test_contract_without_a_service_is_refused(
     (tmp_path / "types.fbs").write_text("table T { a:int; }")
     assert main([str(tmp_path / "types.fbs")]) == 2
     assert "no rpc_service with a method" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------ builds
+
+
+def hook(root: Path, config: dict[str, Any]) -> ContractBuildHook:
+    return ContractBuildHook(str(root), config, None, None, str(root), "wheel")
+
+
+def test_build_hook_writes_the_modules_and_has_them_packed(tmp_path: Path) -> None:
+    (tmp_path / "small.fbs").write_text(
+        SMALL.replace("int = 3", "int = 3 (id: 0)").replace("(required)", "(required, id: 1)")
+    )
+    (tmp_path / "old.fbs").write_text(SMALL)
+    data: dict[str, Any] = {"artifacts": []}
+    hook(
+        tmp_path, {"contracts": ["small.fbs"], "output": "src/app", "accepts": ["old.fbs"]}
+    ).initialize("1", data)
+    assert (tmp_path / "src/app/small_contract.py").is_file()
+    assert data["artifacts"] == ["/src/app/small_contract.py"]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{}, {"contracts": ["small.fbs"]}, {"output": "src"}, {"contracts": "small.fbs", "output": "src"},
+     {"contracts": ["small.fbs"], "output": "src", "accepts": [1]}, {"contracts": ["none.fbs"], "output": "src"}],
+)  # fmt: skip
+def test_build_hook_refuses_what_it_cannot_do(config: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "small.fbs").write_text(SMALL)
+    with pytest.raises(ContractError):
+        hook(tmp_path, config).initialize("1", {"artifacts": []})
+    assert not (tmp_path / "src").exists()

@@ -76,7 +76,9 @@ class SimStore : public ports::Store {
   ports::Result<ports::RecoveredFinals> recover_finals() override;
   ports::Result<std::vector<ports::RecoveredDedup>> recover_dedups() override;
   ports::Result<std::vector<core::HostId>> recover_hosts() override;
-  ports::Result<std::vector<ports::ContractFile>> recover_contracts() override { return {{}}; }
+  ports::Result<std::vector<ports::ContractFile>> recover_contracts() override {
+    return std::vector<ports::ContractFile>();
+  }
   ports::Status keep_contracts(const std::vector<ports::ContractFile>&) override { return {}; }
   void commit(const core::Batch& batch) override;
   bool ready() const override { return !line_->away && !line_->under_way; }

@@ -139,6 +139,7 @@ def test_burst_leaves_when_nothing_comes_any_more(
     broker.until("three more heartbeats", lambda: len(broker.beats) > beats + 3)
     # One job that runs is enough to stay.
     assert host.process.poll() is None
+    assert "leaving" not in host.log()
     gate.touch()
     assert broker.result(order).outcome == Outcome.Succeeded
     assert host.exit_code() == 0
@@ -152,6 +153,7 @@ def test_burst_waits_for_a_broker_that_is_away(broker: FakeBroker, start: Start)
     broker.until("both to greet", lambda: len(set(broker.greeting)) == 2)
     host.wait_for_log("no broker answers")
     assert host.process.poll() is None
+    assert "leaving" not in host.log()
     broker.greets = True
     assert host.exit_code() == 0
 

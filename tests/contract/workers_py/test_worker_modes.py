@@ -14,8 +14,19 @@ from pathlib import Path
 import pytest
 from jobwire.wire.Encoding import Encoding
 from jobwire.wire.Outcome import Outcome
+from jobwire.wire.Role import Role
 from jobwire.wire.WorkerEnd import WorkerEnd
-from worker_rig import FakeBroker, Host, Order, cancel_lease, hosted, is_alive, read_error, recall
+from worker_rig import (
+    FakeBroker,
+    Host,
+    Order,
+    ProgressSeen,
+    cancel_lease,
+    hosted,
+    is_alive,
+    read_error,
+    recall,
+)
 
 Start = Callable[..., Host]
 TARGET = "worker_modes_jobs:app"
@@ -261,6 +272,14 @@ def test_command_gets_the_payload_and_its_stdout_is_the_result(modes: FakeBroker
 def test_command_knows_which_job_it_runs(modes: FakeBroker) -> None:
     (one,) = modes.dispatch(modes.worker_for("about"), Order("about", attempt=3))
     assert modes.result(one).payload.decode() == f"{uuid.UUID(bytes=one.job)} 3\n"
+
+
+def test_command_tells_its_progress_by_a_file(modes: FakeBroker, tmp_path: Path) -> None:
+    (one,) = modes.dispatch(modes.worker_for("teller"), text("teller", f"{tmp_path}/gate\n"))
+    told = ProgressSeen(Role.Agent, one.token, 0.25, b"a quarter")
+    modes.until("its progress", lambda: told in modes.progress)
+    (tmp_path / "gate").touch()
+    assert modes.result(one).outcome == Outcome.Succeeded
 
 
 def test_exit_code_is_the_error_and_stderr_its_text(modes: FakeBroker) -> None:

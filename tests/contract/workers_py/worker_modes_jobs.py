@@ -109,11 +109,19 @@ app.exec_job(
 app.exec_job("shout", ["tr", "a-z", "A-Z"], result="text")
 app.exec_job("complain", ["sh", "-c", "echo first >&2; echo last words >&2; exit 3"])
 app.exec_job("refuse", ["sh", "-c", "exit 65"])
-app.exec_job("flood", ["sh", "-c", "yes 0123456789 | head -c 104857600"])
+app.exec_job("flood", ["yes", "0123456789"])
 app.exec_job(
     "deaf", ["sh", "-c", "trap '' TERM; read out; echo $$ > $out; while :; do sleep 0.05; done"]
 )
 app.exec_job("about", ["sh", "-c", "echo $JOBWIRE_JOB $JOBWIRE_ATTEMPT"], result="text")
+app.exec_job(
+    "teller",
+    [
+        "sh",
+        "-c",
+        "read f; echo 0.25 a quarter > $JOBWIRE_PROGRESS; while [ ! -e $f ]; do sleep 0.01; done",
+    ],
+)
 app.exec_job("leaver", ["sh", "-c", "sleep 3600 >/dev/null & echo $!"], result="text")
 app.exec_job(
     "together",

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import math
+import os
 
 import pytest
 from jobwire import Ctx
+from jobwire._exec_progress import ProgressPipe
 
 Told = list[tuple[float, bytes]]
 
@@ -60,3 +62,23 @@ def test_track_of_a_generator_counts_unless_the_total_is_given() -> None:
     assert list(ctx.track(iter("ab"))) == ["a", "b"]
     assert list(ctx.track(iter("ab"), total=2)) == ["a", "b"]
     assert told == [(0, b""), (0.0, b"")]
+
+
+def test_commands_lines_are_read_and_the_latest_that_makes_sense_counts() -> None:
+    told: Told = []
+    pipe = ProgressPipe(lambda value, message: told.append((value, message)))
+    try:
+        os.write(pipe.write_fd, b"0.1 first\n0.2 second\nnonsense\nnan\n0.3 unfin")
+        assert pipe.read()
+        assert told == [(0.2, b"second")]
+        os.write(pipe.write_fd, b"ished\n" + b"7\n")
+        assert pipe.read()
+        assert told[1:] == [(7.0, b"")]
+        os.write(pipe.write_fd, b"x" * 10_000 + b"\n1 " + "ö".encode() * 600 + b"\n")
+        assert pipe.read()
+        assert told[2:] == [(1.0, "ö".encode() * 512)]
+        assert pipe.read()
+        pipe.started()
+        assert not pipe.read()
+    finally:
+        pipe.close()

@@ -20,13 +20,17 @@ from typing import IO
 from jobwire._command import Command
 from jobwire._contexts import Contexts
 from jobwire._errors import ResultError
+from jobwire._exec_progress import VARIABLE, ProgressPipe
 from jobwire._heads import DispatchHead
 from jobwire._outcomes import Interrupted
 from jobwire._parent import end_with_parent
+from jobwire._slots import Slot
 from jobwire._wire import Limits
 
 _TAIL_BYTES = 4096
 _READ_BYTES = 65536
+# More than a pipe holds.
+_LAST_PIECES = 64
 # How soon a thread sees that the agent wants the run to end; the main thread is woken by its SIGTERM.
 _LOOK_S = 0.02
 
@@ -50,26 +54,11 @@ class CommandCall:
     def __call__(
         self, blob: bytes, at: int, size: int, encoding: int, head: DispatchHead
     ) -> object:
-        token, job, _, _, _, _, attempt, *_ = head
-        environment = self._command.environment(
-            {"JOBWIRE_JOB": str(uuid.UUID(bytes=job)), "JOBWIRE_ATTEMPT": str(attempt)}
-        )
+        token = head[0]
         slot = self._contexts.slot_of(token)
         run: _Run | None = None
         try:
-            process = subprocess.Popen(
-                self._command.argv,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                cwd=self._command.cwd,
-                env=environment,
-                process_group=0,
-                bufsize=0,
-                # When the agent is killed, this worker is, and nothing else could end the command then.
-                preexec_fn=end_with_parent,
-            )
-            run = _Run(process, memoryview(blob)[at : at + size], self._limits().max_payload_bytes)
+            run = self._start(memoryview(blob)[at : at + size], head, slot)
             ended = run.wait(lambda: self._contexts.cancelled(slot, token))
         except Interrupted:
             if run is None:
@@ -89,12 +78,52 @@ class CommandCall:
             raise error
         return self._command.read_result(bytes(run.stdout))
 
+    def _start(self, payload: memoryview, head: DispatchHead, slot: Slot) -> _Run:
+        token, job, _, _, _, _, attempt, *_ = head
+        progress = ProgressPipe(lambda value, message: slot.progress(token, value, message))
+        process: subprocess.Popen[bytes] | None = None
+        try:
+            process = subprocess.Popen(
+                self._command.argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=self._command.cwd,
+                env=self._command.environment(
+                    {
+                        "JOBWIRE_JOB": str(uuid.UUID(bytes=job)),
+                        "JOBWIRE_ATTEMPT": str(attempt),
+                        VARIABLE: progress.path,
+                    }
+                ),
+                pass_fds=(progress.write_fd,),
+                process_group=0,
+                bufsize=0,
+                # When the agent is killed, this worker is, and nothing else could end the command then.
+                preexec_fn=end_with_parent,
+            )
+            progress.started()
+            return _Run(process, payload, self._limits().max_payload_bytes, progress)
+        except BaseException:
+            progress.close()
+            if process is not None:
+                process.kill()
+                process.wait()
+            raise
+
 
 class _Run:
-    """One process of a command, with its three pipes."""
+    """One process of a command, with its pipes."""
 
-    def __init__(self, process: subprocess.Popen[bytes], payload: memoryview, limit: int) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        payload: memoryview,
+        limit: int,
+        progress: ProgressPipe,
+    ) -> None:
         self._process = process
+        self._progress = progress
         self._payload = payload
         self._limit = limit
         self.stdout = bytearray()
@@ -103,6 +132,7 @@ class _Run:
         self._pidfd = os.pidfd_open(process.pid)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._pidfd, selectors.EVENT_READ)
+        self._selector.register(progress.read_fd, selectors.EVENT_READ)
         for pipe, events in (
             (process.stdin, selectors.EVENT_WRITE),
             (process.stdout, selectors.EVENT_READ),
@@ -133,8 +163,10 @@ class _Run:
                 return True
             if self._pidfd in ready:
                 # What it has started may keep its pipes open; what lies in them now is all that counts.
-                while self._step(self._process.stdout) or self._step(self._process.stderr):
-                    pass
+                for _ in range(_LAST_PIECES):
+                    moved = [self._step(self._process.stdout), self._step(self._process.stderr)]
+                    if self.overflown or not any(moved):
+                        break
                 return True
         return False
 
@@ -149,6 +181,7 @@ class _Run:
         self._signal(signal.SIGKILL)
         self._process.wait()
         self._selector.close()
+        self._progress.close()
         os.close(self._pidfd)
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             self._close(pipe)
@@ -157,6 +190,10 @@ class _Run:
         """Writes or reads a piece; False when nothing moved."""
         process = self._process
         try:
+            if pipe == self._progress.read_fd:
+                if not self._progress.read():
+                    self._selector.unregister(self._progress.read_fd)
+                return True
             if pipe is process.stdin and process.stdin is not None:
                 self._payload = self._payload[os.write(process.stdin.fileno(), self._payload) :]
                 if not self._payload:

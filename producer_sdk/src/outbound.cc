@@ -168,7 +168,7 @@ Outbound::Bytes Outbound::submit(std::uint64_t request, const EntryList& entries
 }
 
 std::size_t Outbound::envelope_bytes(const Job& job) {
-  constexpr std::size_t kSpec = 144;       // every field set, its vtable, its place in the vector
+  constexpr std::size_t kSpec = 152;       // every field set, its vtable, its place in the vector
   constexpr std::size_t kString = 12;      // length, terminator, padding, offset
   constexpr std::size_t kSmallTable = 40;  // a header, or the fixed part of a retry policy
   std::size_t bytes =

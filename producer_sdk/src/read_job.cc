@@ -80,6 +80,7 @@ std::optional<Job> read_job(const wire::JobSpec& spec, std::span<const std::byte
   }
   job.watch(spec.watch());
   job.keep_payload(spec.keep_payload());
+  job.contract(spec.contract());
   return job;
 }
 

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "read_job.h"
 #include "wire.h"
 
 namespace jobwire::client_detail {
@@ -18,6 +19,7 @@ Job full_job(int variety) {
   job.queue("queue." + std::to_string(variety)).priority(9).timeout(1s).delay(2s);
   job.not_before(Job::Time(3s)).expires_at(Job::Time(4s)).result_ttl(5s);
   job.dedup_key("key" + std::to_string(variety), 6s).watch().keep_payload();
+  job.contract(~std::uint64_t{0} - static_cast<std::uint64_t>(variety));
   for (int i = 0; i < variety % 33; ++i) job.header("k" + std::to_string(i), "");
   if (variety % 3 == 0)
     job.retry(RetryPolicy::exponential(7ms, 8ms, 3).no_jitter().fatal("A").fatal("B"));
@@ -91,6 +93,23 @@ TEST(OutboundTest, EveryFieldOfAJobIsWritten) {
   EXPECT_EQ(spec.retry()->attempts(), 2);
   EXPECT_EQ(spec.retry()->timeouts(), 3);
   EXPECT_EQ(spec.retry()->crashes(), 4);
+  EXPECT_EQ(spec.contract(), ~std::uint64_t{31});
+}
+
+TEST(OutboundTest, AJobThatIsReadBackGoesToTheSameWorkers) {
+  EntryList entries;
+  Entry& entry = entries.emplace_back();
+  entry.job = full_job(31);
+  entry.id = JobId::make();
+  Outbound outbound;
+  Blob blob;
+  const auto bytes = outbound.submit(1, entries, blob);
+  const wire::Submit* submit = wire::GetMessage(bytes.data())->body_as_Submit();
+  const auto read = read_job(*submit->jobs()->Get(0), std::as_bytes(std::span("payload", 7)));
+  ASSERT_TRUE(read.has_value());
+  EXPECT_EQ(read->type(), entry.job.type());
+  EXPECT_EQ(read->queue(), entry.job.queue());
+  EXPECT_EQ(read->contract(), entry.job.contract());
 }
 
 TEST(OutboundTest, PublicAndWireEnumeratorsStandInTheSameOrder) {

@@ -147,6 +147,16 @@ def test_burst_leaves_when_nothing_comes_any_more(
     assert re.search(r"stopped: 1 jobs in .* 0 failed", host.log())
 
 
+def test_burst_waits_for_a_broker_that_goes_away(broker: FakeBroker, start: Start) -> None:
+    host = start("-c", "1", "--burst", "1s")
+    broker.worker()
+    broker.stop()
+    host.wait_for_log("is away: what runs goes on")
+    assert "leaving" not in host.log()
+    broker.start_again()
+    assert host.exit_code() == 0
+
+
 def test_burst_waits_for_a_broker_that_is_away(broker: FakeBroker, start: Start) -> None:
     broker.greets = False
     host = start("-c", "1", "--burst", "200ms")

@@ -26,29 +26,30 @@ STARTING = Totals(started=0, running=0, slots=0, failed=0, crashes=0, workers=4,
 
 def test_line_tells_what_happened_since_the_last_one() -> None:
     figures = Figures(100.0)
-    assert figures.line(STARTING, False, 100.0) == "starting · 0 of 4 workers ready · no broker"
+    assert figures.line(STARTING, False, 100.0) == "starting, 0 of 4 workers ready, no broker"
     line = figures.line(BUSY, True, 102.0)
-    assert line == "running 3 of 4 · 500 jobs/s · 1,000 done · 7 failed"
+    assert line == "running 3 of 4, 500 jobs/s, 1000 done, 7 failed"
     crashed = Totals(started=1012, running=0, slots=3, failed=7, crashes=1, workers=4, ready=3)
     line = figures.line(crashed, True, 106.0)
     assert line == (
-        "running 0 of 3 · 3.0 jobs/s · 1,012 done · 7 failed · 1 crashed · 3 of 4 workers ready"
+        "running 0 of 3, 3.0 jobs/s, 1012 done, 7 failed, 1 crashed, 3 of 4 workers ready"
     )
 
 
 def test_bar_shows_how_many_slots_are_busy() -> None:
     figures = Figures(0.0)
-    assert figures.bar(STARTING) == "░" * 12
-    assert figures.bar(BUSY) == "█" * 9 + "░" * 3
+    assert figures.bar(STARTING, False) == "░" * 12
+    assert figures.bar(BUSY, False) == "█" * 9 + "░" * 3
+    assert figures.bar(BUSY, True) == "#" * 9 + "-" * 3
     all_busy = Totals(started=4, running=4, slots=4, failed=0, crashes=0, workers=4, ready=4)
-    assert figures.bar(all_busy) == "█" * 12
+    assert figures.bar(all_busy, False) == "█" * 12
 
 
 def test_summary_is_of_the_whole_run() -> None:
     figures = Figures(0.0)
     figures.line(BUSY, True, 3000.0)
-    assert figures.summary(BUSY, 4000.0) == "1,000 jobs in 1 h 6 min, 0.2 jobs/s, 7 failed"
-    assert Figures(0.0).summary(BUSY, 20.0) == "1,000 jobs in 20.0 s, 50 jobs/s, 7 failed"
+    assert figures.summary(BUSY, 4000.0) == "1000 jobs in 1 h 6 min, 0.2 jobs/s, 7 failed"
+    assert Figures(0.0).summary(BUSY, 20.0) == "1000 jobs in 20.0 s, 50 jobs/s, 7 failed"
 
 
 def test_shown_line_stays_below_what_is_logged(capfd: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ import math
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator
 
@@ -72,6 +73,7 @@ class Agent:
         self._told_hopeless = ""
         self._figures = Figures(time.monotonic())
         self._on_terminal = settings.log_format == "text" and os.isatty(2)
+        self._plain = "utf" not in (sys.stderr.encoding or "").lower()
         self._show_at = 0.0
         self._tell_at = time.monotonic() + _TELL_S
         self._told_started = 0
@@ -198,7 +200,7 @@ class Agent:
         )
         if self._on_terminal:
             line = self._figures.line(totals, self._session.open, now)
-            self._stderr.show(f"{self._figures.bar(totals)} {line}")
+            self._stderr.show(f"{self._figures.bar(totals, self._plain)} {line}")
         elif now >= self._tell_at:
             self._tell_at = now + _TELL_S
             if totals.started != self._told_started or totals.running:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from jobwire._totals import Totals
 
-_EIGHTHS = " ▏▎▍▌▋▊▉"
+_EIGHTHS = "░▏▎▍▌▋▊▉"
 _WIDTH = 12
 
 
@@ -19,7 +19,7 @@ class Figures:
         self._rate = 0.0
 
     def line(self, totals: Totals, connected: bool, now: float) -> str:
-        """Since the last call: `running 3 of 8 · 1,204 jobs/s · 45,678 done · 3 failed`."""
+        """Since the last call: `running 3 of 8, 1204 jobs/s, 45678 done, 3 failed`."""
         done = totals.done
         if now > self._then:
             self._rate = (done - self._done) / (now - self._then)
@@ -27,35 +27,37 @@ class Figures:
         parts = [
             f"running {totals.running} of {totals.slots}",
             f"{_short(self._rate)} jobs/s",
-            f"{done:,} done",
-            f"{totals.failed:,} failed",
+            f"{done} done",
+            f"{totals.failed} failed",
         ]
         if totals.crashes:
-            parts.append(f"{totals.crashes:,} crashed")
+            parts.append(f"{totals.crashes} crashed")
         if totals.slots == 0:
             parts = ["starting"]
         if totals.ready < totals.workers:
             parts.append(f"{totals.ready} of {totals.workers} workers ready")
         if not connected:
             parts.append("no broker")
-        return " · ".join(parts)
+        return ", ".join(parts)
 
-    def bar(self, totals: Totals) -> str:
-        """How many of the slots are busy."""
-        eighths = round(_WIDTH * 8 * totals.running / totals.slots) if totals.slots else 0
-        full, rest = divmod(eighths, 8)
+    def bar(self, totals: Totals, plain: bool) -> str:
+        """How many of the slots are busy; `plain` for terminals that know ASCII alone."""
+        part = totals.running / totals.slots if totals.slots else 0.0
+        if plain:
+            return ("#" * round(_WIDTH * part)).ljust(_WIDTH, "-")
+        full, rest = divmod(round(_WIDTH * 8 * part), 8)
         return ("█" * full + (_EIGHTHS[rest] if rest else "")).ljust(_WIDTH, "░")
 
     def summary(self, totals: Totals, now: float) -> str:
         """Of the whole run."""
         took = max(now - self._began, 0.001)
-        text = f"{totals.done:,} jobs in {_span(took)}, {_short(totals.done / took)} jobs/s"
-        text += f", {totals.failed:,} failed"
-        return text + (f", {totals.crashes:,} worker(s) crashed" if totals.crashes else "")
+        text = f"{totals.done} jobs in {_span(took)}, {_short(totals.done / took)} jobs/s"
+        text += f", {totals.failed} failed"
+        return text + (f", {totals.crashes} worker(s) crashed" if totals.crashes else "")
 
 
 def _short(rate: float) -> str:
-    return f"{rate:,.0f}" if rate >= 10 or rate == 0 else f"{rate:.1f}"
+    return f"{rate:.0f}" if rate >= 10 or rate == 0 else f"{rate:.1f}"
 
 
 def _span(seconds: float) -> str:

@@ -14,7 +14,7 @@ from jobwire.wire.Encoding import Encoding
 from jobwire.wire.Outcome import Outcome
 from jobwire.wire.Role import Role
 from jobwire.wire.WorkerEnd import WorkerEnd
-from worker_rig import FakeBroker, Host, LeaseSeen, Order, ack, is_alive, refused
+from worker_rig import HERE, FakeBroker, Host, LeaseSeen, Order, ack, is_alive, refused
 
 Start = Callable[..., Host]
 
@@ -304,11 +304,17 @@ def test_program_that_cannot_run_ends_the_command_with_one_clear_line(
     assert "Traceback" not in host.log()
 
 
-def test_program_that_fails_while_imported_shows_its_traceback(start: Start) -> None:
-    host = start("-c", "1", target="worker_broken_jobs")
+def test_program_that_fails_while_imported_shows_its_own_frames_once(start: Start) -> None:
+    host = start("-c", "2", target="worker_broken_jobs")
     assert host.exit_code() == 2
-    assert "ZeroDivisionError" in host.log()
-    assert "cannot be imported" in host.log()
+    log = host.log()
+    assert log.count("Traceback") == 1
+    assert log.count("  File ") == 1
+    last = log.splitlines()[-1]
+    place = f"{HERE / 'worker_broken_jobs.py'}, line 7"
+    assert last.endswith(
+        f"worker_broken_jobs cannot be imported: ZeroDivisionError: division by zero ({place})"
+    )
 
 
 def test_failing_setup_is_tried_again(broker: FakeBroker, start: Start, tmp_path: Path) -> None:
@@ -318,6 +324,7 @@ def test_failing_setup_is_tried_again(broker: FakeBroker, start: Start, tmp_path
         host = start("-c", "1", target="worker_bad_jobs:fragile")
     finally:
         del os.environ["WORKER_JOBS_FLAG"]
+    host.wait_for_log("ended: its setup failed: ConnectionError: the database is away (")
     host.wait_for_log("its place is filled again")
     flag.touch()
     worker = broker.worker()

@@ -67,7 +67,7 @@ def test_shown_line_stays_below_what_is_logged(capfd: pytest.CaptureFixture[str]
 
 def test_each_step_of_the_end_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    stopping = Stopping(10.0, 0.5, logging.getLogger("end"), now=100.0)
+    stopping = Stopping(10.0, 0.5, logging.getLogger("end"), now=100.0, quiet=False)
     for running, workers, now in [
         (2, 2, 101.0),
         (2, 2, 106.0),

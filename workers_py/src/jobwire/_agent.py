@@ -65,7 +65,8 @@ class Agent:
         self._signals = 0
         self._signals_seen = 0
         self._stopping: Stopping | None = None
-        self._exit_code = 0
+        # Why it cannot go on.
+        self._problem = ""
         self._heard_at = time.monotonic()
         self._told_away = False
         self._sources = Sources(settings.source_folders) if settings.reload else None
@@ -103,9 +104,13 @@ class Agent:
             self._connection.close(1000)
             if self._http is not None:
                 self._http.close()
-        totals = self._supervisor.totals()
-        self._log.info("stopped: %s", self._figures.summary(totals, time.monotonic()))
-        return self._exit_code
+        if self._problem:
+            # The last line is the one that is read.
+            self._log.error("%s", self._problem)
+        else:
+            totals = self._supervisor.totals()
+            self._log.info("stopped: %s", self._figures.summary(totals, time.monotonic()))
+        return 2 if self._problem else 0
 
     # ---------------------------------------------------------------- one turn
 
@@ -241,13 +246,17 @@ class Agent:
                 self._supervisor.kill()
 
     def _give_up(self, problem: str, now: float) -> None:
-        self._log.error("%s", problem)
-        self._exit_code = 2
+        self._problem = problem
+        if self._supervisor.any_ready:
+            self._log.error("%s", problem)
         self._stop(now)
 
     def _stop(self, now: float) -> None:
         settings = self._settings
-        self._stopping = Stopping(settings.grace_s, settings.term_grace_s, self._log, now)
+        quiet = not self._supervisor.any_ready
+        self._stopping = Stopping(
+            settings.grace_s, settings.term_grace_s, self._log, now, quiet=quiet
+        )
         self._supervisor.drain(now)
 
     def _done(self) -> bool:

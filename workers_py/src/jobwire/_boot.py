@@ -14,12 +14,13 @@ from dataclasses import asdict, dataclass
 EXIT_SETUP = 78  # EX_CONFIG: the program cannot run as it is written
 EXIT_REFUSED = 77  # EX_NOPERM: the broker refuses this worker
 EXIT_RECYCLED = 76  # it has run its number of jobs
+EXIT_SETUP_FAILED = 1  # what it sets up is not there now
 EXIT_BROKEN = 74  # EX_IOERR: a job has closed the worker's descriptors
 EXIT_INTERRUPTED = 75  # a run was stopped on the agent's order
 EXIT_ORPHANED = 70  # the agent is gone
 
 PROBLEM_PREFIX = b"jobwire: "
-"""Starts the line by which a worker says why it exits with EXIT_SETUP or EXIT_REFUSED."""
+"""Starts the line by which a worker says why it cannot run, with EXIT_SETUP, EXIT_SETUP_FAILED or EXIT_REFUSED."""
 
 
 @dataclass(frozen=True, slots=True)

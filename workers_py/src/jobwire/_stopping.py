@@ -18,23 +18,26 @@ class Stopping:
     """One end of a host, from its beginning; whoever asks gives the time."""
 
     def __init__(
-        self, grace_s: float, term_grace_s: float, log: logging.Logger, now: float
+        self, grace_s: float, term_grace_s: float, log: logging.Logger, now: float, *, quiet: bool
     ) -> None:
+        """quiet: no worker has ever been ready, so the steps are of no interest."""
         self._log = log
-        self._step = 1
+        self._step = 4 if quiet else 1
         self._grace_until = now + grace_s
         self._remind_at = now + _REMIND_S
         # When the broker is not waited for any longer.
         self.by = self._grace_until + term_grace_s
-        log.info("1. stopping: nothing new begins, what has not begun goes back")
-        log.info("2. jobs that run have %g s; a second signal ends them now", grace_s)
+        if not quiet:
+            log.info("1. stopping: nothing new begins, what has not begun goes back")
+            log.info("2. jobs that run have %g s; a second signal ends them now", grace_s)
 
     def tell(self, running: int, workers: int, now: float) -> None:
         """Logs the step that has come, once, and now and then what is waited for."""
+        if self._step == 4:
+            return
         if workers == 0:
-            if self._step < 4:
-                self._step = 4
-                self._log.info("4. no worker is left, telling the broker")
+            self._step = 4
+            self._log.info("4. no worker is left, telling the broker")
         elif now >= self._grace_until:
             if self._step < 3:
                 self._step = 3

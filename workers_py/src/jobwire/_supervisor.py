@@ -79,7 +79,8 @@ class Supervisor:
         self._kinds = 0
         self._last_worker = 0
         self._cancels = Cancels()
-        self._any_ready = False
+        # One worker at least has come through its setup.
+        self.any_ready = False
         self._stop_by: float | None = None
         self._reloading = False
         self._housekeeping_at = 0.0
@@ -227,7 +228,7 @@ class Supervisor:
             if not self.empty:
                 return
             # What the program needs now, its first worker will tell.
-            self._reloading, self._any_ready, self._kinds = False, False, 0
+            self._reloading, self.any_ready, self._kinds = False, False, 0
             self._places = [_Place(Kind.ANY, index) for index in range(self._settings.workers)]
         if self.hopeless:
             return
@@ -278,7 +279,7 @@ class Supervisor:
             each = self._settings.workers
             self._places += [_Place(kind, index) for kind in others for index in range(each)]
         if not child.was_ready and memory.state is WorkerState.READY:
-            child.was_ready = self._any_ready = True
+            child.was_ready = self.any_ready = True
             self._log.info("worker %d is ready (pid %d)", child.worker, child.pid)
             slots = sum(one.memory.slots for one in self._children())
             if slots > _MAX_RUNNING:
@@ -379,7 +380,7 @@ class Supervisor:
     ) -> None:
         told = child.problem or story(child, death, end, charged)
         # The first workers tell whether the program can run at all.
-        if not self._any_ready:
+        if not self.any_ready:
             if death.exit_code in (EXIT_SETUP, EXIT_REFUSED) and child.problem:
                 self.hopeless = told
                 return

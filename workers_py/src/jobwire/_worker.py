@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import io
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NoReturn
 
@@ -21,6 +22,7 @@ from jobwire._boot import (
     EXIT_RECYCLED,
     EXIT_REFUSED,
     EXIT_SETUP,
+    EXIT_SETUP_FAILED,
     PROBLEM_PREFIX,
     Boot,
     read_boot,
@@ -29,6 +31,7 @@ from jobwire._contexts import Contexts
 from jobwire._errors import RefusedError, SetupError
 from jobwire._exchange import Exchange
 from jobwire._exec import CommandCall
+from jobwire._explain import one_line, print_own
 from jobwire._handlers import Bound, Call, Program
 from jobwire._kinds import Kind, kind_of, kinds_in, slots_for
 from jobwire._load import load_app
@@ -74,7 +77,8 @@ def main() -> None:
 
 def _serve(boot: Boot, slots: WorkerSlots, agent_fd: int) -> int:
     """Loads the program and serves it to the end; the exit code."""
-    app = load_app(boot.target)
+    with _explaining(EXIT_SETUP, f"{boot.target} cannot be imported"):
+        app = load_app(boot.target)
     kinds = {job.name: kind_of(job.options, boot.threads) for job in app.jobs.values()}
     bits = 0
     for each in kinds.values():
@@ -87,7 +91,9 @@ def _serve(boot: Boot, slots: WorkerSlots, agent_fd: int) -> int:
     slots.kinds(bits)
     slots.state(WorkerState.SETTING_UP)
     loop = EventLoop() if program.needs_loop else None
-    bound = loop.run(program.set_up_async()) if loop is not None else program.set_up()
+    # Not for good: what it needs may be away for a while, and it is tried again.
+    with _explaining(EXIT_SETUP_FAILED, "its setup failed"):
+        bound = loop.run(program.set_up_async()) if loop is not None else program.set_up()
     slots.open(slots_for(kind, [one.options for one in bound], boot.threads))
     code = _Server(boot, slots, agent_fd, app, kind, bound, contexts, loop).run()
     slots.state(WorkerState.LEAVING)
@@ -219,6 +225,19 @@ def _die_with(agent_pid: int) -> None:
         )
     if os.getppid() != agent_pid:
         os._exit(EXIT_ORPHANED)
+
+
+@contextlib.contextmanager
+def _explaining(code: int, what: str) -> Iterator[None]:
+    """Ends the process with one line about what the program has raised; the first of its kind shows where, too."""
+    try:
+        yield
+    except SetupError:
+        raise
+    except BaseException as error:  # the program may raise anything
+        if os.environ.get("JOBWIRE_SLOT") == "0":
+            print_own(error)
+        _give_up(code, f"{what}: {one_line(error)}")
 
 
 def _give_up(code: int, problem: str) -> NoReturn:

@@ -106,8 +106,9 @@ def test_job_that_closes_its_workers_descriptors_is_charged_with_the_crash(
         broker.worker(), Order("echo", b"before"), Order("close_descriptors"), Order("echo")
     )
     down = broker.down(1)
-    assert (down.end, down.exit_code) == (WorkerEnd.Crashed, 74)
-    assert down.log_tail.endswith("has closed file descriptors that are its worker's")
+    # By the worker's own exit, or by an assertion in ZeroMQ's thread, whichever is first.
+    assert down.end == WorkerEnd.Crashed
+    assert (down.signal, down.exit_code) in [(0, 74), (signal.SIGABRT, 0)]
     # Else it would be handed out for ever: it had ended when its process died.
     assert [lease.token for lease in down.running] == [harmful.token]
     assert before.token not in {lease.token for lease in down.running}

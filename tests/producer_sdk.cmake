@@ -9,8 +9,10 @@ target_link_libraries(jobwire_scripted_broker
   PUBLIC jobwire::client jobwire_schemas PRIVATE GTest::gtest PkgConfig::jobwire_libzmq jobwire_flags)
 
 if(JOBWIRE_BUILD_BENCH)
-  add_executable(bench_sdk ${sdk_tests}/bench_sdk.cc)
-  target_link_libraries(bench_sdk PRIVATE jobwire_scripted_broker GTest::gtest jobwire_flags)
+  add_executable(jobwire_sdk_bench ${CMAKE_CURRENT_LIST_DIR}/bench/sdk.cc)
+  target_link_libraries(jobwire_sdk_bench PRIVATE jobwire_scripted_broker GTest::gtest jobwire_flags)
+  set_target_properties(jobwire_sdk_bench PROPERTIES
+    OUTPUT_NAME jobwire-sdk-bench RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 endif()
 
 if(JOBWIRE_BUILD_TESTS)

@@ -106,14 +106,14 @@ class ZmqLink final : public Link {
   }
 
   void disconnect() override {
+    // In this order: an event that ZeroMQ is about to tell would wait for its reader for ever, and
+    // ending the telling for that event.
+    if (dealer_) zmq_socket_monitor(dealer_, nullptr, 0);
     if (monitor_) {
       set(monitor_, ZMQ_LINGER, 0);
       zmq_close(monitor_);
     }
-    if (dealer_) {
-      zmq_socket_monitor(dealer_, nullptr, 0);
-      zmq_close(dealer_);
-    }
+    if (dealer_) zmq_close(dealer_);
     monitor_ = nullptr;
     dealer_ = nullptr;
   }

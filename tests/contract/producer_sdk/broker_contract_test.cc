@@ -345,6 +345,7 @@ TEST(FakeBrokerTest, AClientMayOutliveIt) {
   auto broker = std::make_unique<FakeBroker>();
   Client client = broker->connect(ClientOptions().submit_timeout(100ms)).value();
   broker.reset();
+  while (client.connection().state == ConnectionState::Open) std::this_thread::yield();
   EXPECT_EQ(client.submit(Job("note")).error().code(), ErrorCode::Unavailable);
 }
 

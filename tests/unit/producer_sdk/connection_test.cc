@@ -118,6 +118,14 @@ TEST(ConnectionTest, ARefusedClientIsAcceptedOnceTheBrokerWantsIt) {
   EXPECT_FALSE(client.connection().error);
 }
 
+TEST(ConnectionTest, ClosingWhileAnAttemptFailsNeverHangs) {
+  for (int i = 0; i < 300; ++i) {
+    Client client = Client::connect("tcp://127.0.0.1:1", patient().connect_later()).value();
+    if (i % 2 == 0) std::this_thread::yield();
+    client.close(0ms);
+  }
+}
+
 TEST(ConnectionTest, AStopEndsConnect) {
   ScriptedBroker broker;
   broker.answer_nothing();

@@ -33,6 +33,9 @@ ClientOptions patient() { return ClientOptions().submit_timeout(kLong).connect_t
 
 class OperatorTest : public testing::Test {
  protected:
+  /// Before a test reads what its script wrote down on the broker's thread.
+  void sync() { static_cast<void>(broker_.jobs()); }
+
   ScriptedBroker broker_;
   Operator op_ = Operator::connect(broker_.endpoint(), patient()).value();
 };
@@ -75,6 +78,7 @@ TEST_F(OperatorTest, PauseSaysWhoWhyAndUntilAndReturnsTheQueueAsItIs) {
   const auto view = op_.pause(
       "images", By("anna").why("disk full").until(By::Time(std::chrono::milliseconds(5000))));
   ASSERT_TRUE(view) << view.error().to_string();
+  sync();
   EXPECT_EQ(action, wire::QueueAction::Pause);
   EXPECT_EQ(by, "anna");
   EXPECT_EQ(why, "disk full");
@@ -110,6 +114,7 @@ TEST_F(OperatorTest, EachVerbIsItsActionAndQueuesComeInPages) {
   ASSERT_TRUE(op_.resume("q", By("anna")));
   ASSERT_TRUE(op_.set_weight("q", 9, By("anna")));
   ASSERT_TRUE(op_.queue("q"));
+  sync();
   EXPECT_THAT(actions, testing::ElementsAre(wire::QueueAction::Drain, wire::QueueAction::Resume,
                                             wire::QueueAction::SetWeight, wire::QueueAction::Look));
   EXPECT_THAT(weights, testing::ElementsAre(0, 0, 9, 0));
@@ -222,6 +227,7 @@ TEST_F(OperatorTest, ASweepGoesOnWithTheBrokerThatComesBackAndKeepsItsTimeAndIts
   ASSERT_TRUE(report) << report.error().to_string();
   EXPECT_EQ(report->matched, 15U);
   EXPECT_EQ(report->done, 15U);
+  sync();
   EXPECT_EQ(before, (std::vector<std::int64_t>{0, 777}));
   EXPECT_EQ(limits, (std::vector<std::uint64_t>{100, 90}));
   EXPECT_EQ(progress, (std::vector<std::uint64_t>{10}));
@@ -435,6 +441,7 @@ TEST_F(OperatorTest, AnExportComesBackByImportAsItWas) {
   std::istringstream in(text);
   const auto report = op_.import_from(in, By("anna"));
   ASSERT_TRUE(report) << report.error().to_string();
+  sync();
   EXPECT_EQ(imported_by, "anna");
   EXPECT_EQ(report->imported, 1U);
   EXPECT_EQ(report->known, 1U);

@@ -25,7 +25,8 @@ if(JOBWIRE_BUILD_TESTS)
     SOURCES ${sdk_tests}/plain_caller_test.cc ${sdk_tests}/plain_caller.cc LIBS jobwire_scripted_broker)
   set_source_files_properties(${sdk_tests}/plain_caller.cc PROPERTIES COMPILE_OPTIONS "-fno-exceptions;-fno-rtti")
 
-  jobwire_test(producer_sdk_readme_test RING unit SOURCES ${sdk_tests}/readme_test.cc LIBS jobwire_scripted_broker)
+  jobwire_test(producer_sdk_readme_test RING unit SOURCES ${sdk_tests}/readme_test.cc
+    LIBS jobwire_scripted_broker jobwire::testing)
   get_filename_component(source_root ${CMAKE_CURRENT_LIST_DIR} DIRECTORY)
   target_compile_definitions(producer_sdk_readme_test PRIVATE JOBWIRE_SOURCE_DIR="${source_root}")
 

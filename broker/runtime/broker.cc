@@ -371,7 +371,8 @@ void Broker::ask_waiting() {
 std::vector<core::RefusalOut> Broker::start_reads() {
   std::vector<core::RefusalOut> refused;
   for (core::PayloadReadOut& payloads : effects_.payload_reads) {
-    waiting_reads_.push_back({{0, std::move(payloads.ids), ports::ReadRequest::What::kPayload}, {}});
+    waiting_reads_.push_back(
+        {{0, std::move(payloads.ids), ports::ReadRequest::What::kPayload}, {}});
   }
   Read results;
   for (const core::ResultReadOut& wanted : effects_.result_reads) {

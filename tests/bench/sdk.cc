@@ -104,7 +104,8 @@ int main(int argc, char** argv) {
                             ("jobwire-bench-" + jobwire::JobId::make().to_string());
   Percentiles spooled;
   {
-    auto poster = jobwire::Client::connect(broker.endpoint(), jobwire::ClientOptions().spool(spool));
+    auto poster =
+        jobwire::Client::connect(broker.endpoint(), jobwire::ClientOptions().spool(spool));
     if (!poster) fail("connect with a spool");
     spooled = bursts(*poster);
   }

@@ -8,6 +8,7 @@
 
 #include "core/bytes.h"
 #include "core/code.h"
+#include "core/control.h"
 #include "core/event.h"
 #include "core/ids.h"
 #include "core/record.h"
@@ -160,6 +161,9 @@ struct Effects {
   std::vector<DispatchOut> dispatches;
   std::vector<CancelReplyOut> cancel_replies;
   std::vector<CancelLeaseOut> cancel_leases;
+  std::vector<QueueReplyOut> queue_replies;
+  std::vector<SweepReportOut> sweep_reports;
+  std::vector<DeadScanOut> dead_scans;
   std::vector<SessionDropOut> session_drops;
   std::vector<LogOut> logs;
 
@@ -167,7 +171,8 @@ struct Effects {
   void clear() {
     const auto empty = [](auto&... lists) { (lists.clear(), ...); };
     empty(refusals, receipts, acks, lease_refusals, results, result_reads, payload_reads, revokes,
-          recalls, dispatches, cancel_replies, cancel_leases, session_drops, logs);
+          recalls, dispatches, cancel_replies, cancel_leases, queue_replies, sweep_reports,
+          dead_scans, session_drops, logs);
   }
 };
 

@@ -44,6 +44,7 @@ bool Engine::restore(const JobRecord& record, Now now) {
   job.crashed = static_cast<std::uint8_t>(std::min<std::uint16_t>(record.crashed, 255));
   job.generation = record.generation;
   job.adoptable = true;
+  if (!record.origin.empty()) job.more().origin = lanes_.queue(record.origin);
   if (record.options) job.more().options = record.options;
   Queue& queue = lanes_[lanes_.queue_of(job)];
   ++queue.jobs;
@@ -86,6 +87,8 @@ void Engine::end_turn(Now now, Effects& out) {
   fire_timers(now);
   check_silence(now, out);
   check_adoption(now, out);
+  lift_closed(now);
+  run_sweeps(now, out);
   take_late_marks(now);
   dispatch(now, out);
 }
@@ -97,6 +100,8 @@ std::optional<Steady> Engine::next_deadline() const {
   if (!late_marks_.empty()) next = std::min(next, late_marks_.front().due);
   if (!batch_under_way_ && !store_away_ && !dirty_.empty()) next = std::min(next, retry_batch_at_);
   if (adopting_until_) next = std::min(next, *adopting_until_);
+  if (!closed_until_.empty()) next = std::min(next, lift_check_);
+  if (sweep_at_) next = std::min(next, *sweep_at_);
   return next;
 }
 

@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/admission.h"
 #include "core/config.h"
 #include "core/effect.h"
 #include "core/event.h"
@@ -21,6 +22,7 @@
 #include "core/lanes.h"
 #include "core/random.h"
 #include "core/record.h"
+#include "core/sweep.h"
 #include "core/timers.h"
 
 namespace jobwire::core {
@@ -50,6 +52,7 @@ class Engine {
   /// A job that had not ended. False when it makes no sense (and was left out).
   bool restore(const JobRecord& job, Now now);
   void restore_final(const JobId& id, std::string_view queue, State state, Wall finished);
+  void restore_queue(std::string_view queue, const QueueSettings& settings, Now now);
   void restore_dedup(std::string_view key, const JobId& job, Millis left, Now now);
   /// A host that was there before: its workers may still run our jobs.
   void restore_host(const HostId& id);
@@ -87,12 +90,15 @@ class Engine {
     std::uint64_t stale_results = 0;
   };
   Counts counts() const;
+  /// Every queue that has a name here, in no set order, and whether it has dead jobs.
+  void queue_names(std::vector<std::string>& out) const;
   bool adopting() const { return adopting_until_.has_value(); }
   /// The state of a job that has not ended or is still kept; nothing when it is not known.
   std::optional<State> state_of(const JobId& id) const;
   /// Shutting down, and everything that was taken is stored.
   bool drained() const {
-    return shutting_down_ && !batch_under_way_ && dirty_.empty() && unstored_jobs_ == 0;
+    return shutting_down_ && !batch_under_way_ && dirty_.empty() && queue_changes_.empty() &&
+           unstored_jobs_ == 0;
   }
 
  private:
@@ -116,6 +122,7 @@ class Engine {
     SessionId ack_session;
     std::uint64_t ack_sequence;
     std::uint64_t report_bytes;
+    std::uint8_t sweep;
   };
 
   // engine_intake.cc
@@ -185,6 +192,53 @@ class Engine {
   void note_host(const HostId& id, Host& host, bool left, Now now);
   void refresh_room(WorkerIx worker);
 
+  // engine_control.cc
+  /// A command that is not in the store yet.
+  struct QueueChange {
+    std::string queue;
+    SessionId session{};  // zero: nobody asked
+    std::uint64_t request = 0;
+    QueueAction action = QueueAction::kNone;  // kNone: the settings as they are
+    std::string by;
+    std::string why;
+    Wall until{};
+    std::uint32_t weight = 0;
+  };
+  void on(const QueueAsked& event, Now now, Effects& out);
+  std::optional<Objection> objection_to(const QueueAsked& asked, Now now) const;
+  void look(const QueueAsked& asked, Effects& out);
+  QueueView view_of(QueueIx ix, std::uint32_t workers) const;
+  std::vector<std::uint32_t> workers_by_queue();
+  void stage_queue_changes(Now now);
+  void queue_changes_committed(Now now, Effects& out);
+  void queue_changes_rejected(Code code, Effects& out);
+  void set(QueueIx ix, const QueueSettings& settings, Effects& out);
+  void recall_unstarted(QueueIx queue, Effects& out);
+  void lift_closed(Now now);
+
+  // engine_sweeps.cc
+  void on(const SweepAsked& event, Now now, Effects& out);
+  void on(const DeadScanned& event, Now now, Effects& out);
+  std::optional<Objection> objection_to(const SweepAsked& asked) const;
+  void run_sweeps(Now now, Effects& out);
+  /// Jobs that the sweep may change now.
+  std::uint64_t allowance(Sweep& sweep, Now now) const;
+  /// False when it cannot go on now, but for want of time.
+  void purge(std::uint8_t slot, Sweep& sweep, std::uint32_t& looks, Now now);
+  bool purges(const Sweep& sweep, JobIx ix);
+  void walk_dead(Sweep& sweep, Effects& out);
+  /// False when it may not change another one now.
+  bool sweep_dead(std::uint8_t slot, Sweep& sweep, const DeadView& dead, Now now);
+  bool replay(std::uint8_t slot, const Sweep& sweep, const JobRecord& record);
+  void swept(std::uint8_t slot, bool stored);
+  void report(const Sweep& sweep, bool finished, Effects& out) const;
+  void stop_sweeps(SessionId session, Code code, const char* message);
+
+  // engine_import.cc
+  void on(const DeadImported& event, Now now, Effects& out);
+  void import(SessionId id, Session& session, const Submission& job, ImportedJob& imported, Now now,
+              Effects& out);
+
   // engine_dispatch.cc
   void fire_timers(Now now);
   void dispatch(Now now, Effects& out);
@@ -243,6 +297,16 @@ class Engine {
   };
   std::unordered_map<std::string, Dedup> dedups_;
   std::multimap<Steady, std::string> dedup_ends_;
+
+  // Operators.
+  std::deque<QueueChange> queue_changes_;
+  std::vector<QueueChange> staged_changes_;
+  std::set<QueueIx> closed_until_;  // paused or draining until a set time
+  Steady lift_check_{};
+  std::map<std::string_view, QueueIx> by_name_;
+  Sweeps sweeps_;
+  std::optional<Steady> sweep_at_;                                        // when a sweep can go on
+  std::unordered_map<JobId, std::uint8_t, Id16Hash<JobIdTag>> dropping_;  // and the sweep that does
 
   // Towards the store.
   std::deque<JobIx> dirty_;

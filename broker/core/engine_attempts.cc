@@ -106,6 +106,7 @@ void Engine::fail(JobIx ix, const Failed& failed, Now now) {
   Job& job = jobs_[ix];
   Attempt attempt;
   attempt.number = ++job.attempts;
+  attempt.generation = job.generation;
   if (job.lease != kNoLease) {
     const Lease& lease = fleet_[job.lease];
     const Worker& worker = fleet_[lease.worker];
@@ -262,7 +263,8 @@ void Engine::on(const HandedBack& event, Now now, Effects& out) {
     const LeaseToken& token = fleet_[lease].token;
     if (std::find(event.tokens.begin(), event.tokens.end(), token) != event.tokens.end()) {
       jobs.push_back(fleet_[lease].job);
-      asked = asked && jobs_[fleet_[lease].job].cancelling;
+      const Job& job = jobs_[fleet_[lease].job];
+      asked = asked && (job.cancelling || lanes_[lanes_.queue_of(job)].settings.paused);
     }
   }
   // It is about to stop. Given them again, it would hand them back again.

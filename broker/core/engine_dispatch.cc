@@ -89,11 +89,12 @@ LaneIx Engine::pick_lane(Group::Served& served, Effects& out) {
 void Engine::dispatch_group(GroupIx group_ix, Now now, Effects& out) {
   Group& group = lanes_[group_ix];
   const auto ahead = static_cast<std::uint64_t>(config_.dispatch_ahead.count());
-  std::size_t stuck = 0;
-  while (!group.ring.empty() && group.with_room > 0 && stuck < group.ring.size()) {
+  while (!group.ring.empty() && group.with_room > 0) {
     Group::Served& served = group.queues[group.ring.front()];
-    const LaneIx lane_ix = pick_lane(served, out);
-    if (raw(lane_ix) == 0xffffffff) {
+    constexpr LaneIx kNone{0xffffffff};
+    const bool paused = lanes_[served.queue].settings.paused;
+    const LaneIx lane_ix = paused ? kNone : pick_lane(served, out);
+    if (lane_ix == kNone) {
       served.in_ring = false;
       group.ring.pop_front();
       group.quantum_left = 0;
@@ -103,16 +104,9 @@ void Engine::dispatch_group(GroupIx group_ix, Now now, Effects& out) {
     const std::uint64_t run_us = estimate(lane.type);
     WorkerIx worker_ix = group.idle.head;
     if (worker_ix == kNoWorker && run_us <= ahead) worker_ix = group.ahead.head;
-    if (worker_ix == kNoWorker) {
-      // Too long to wait behind others: it stays for the first idle worker, and another queue may
-      // go.
-      group.ring.push_back(group.ring.front());
-      group.ring.pop_front();
-      group.quantum_left = 0;
-      ++stuck;
-      continue;
-    }
-    stuck = 0;
+    // Too long to wait behind others. It keeps its turn: were other queues to go on filling up
+    // workers that are soon done, none would ever be idle.
+    if (worker_ix == kNoWorker) return;
     // A fair share of what is ready, so that few jobs spread over all idle workers and many go in
     // large batches.
     const std::uint32_t takers = group.idle.size > 0 ? group.idle.size : group.with_room;
@@ -133,7 +127,7 @@ void Engine::dispatch_group(GroupIx group_ix, Now now, Effects& out) {
     }
     lanes_.set_room(worker_ix, Room::kNone);  // to the end of its list
     refresh_room(worker_ix);
-    if (group.quantum_left == 0) group.quantum_left = lanes_[served.queue].weight;
+    if (group.quantum_left == 0) group.quantum_left = lanes_[served.queue].settings.weight;
     if (--group.quantum_left == 0 && group.ring.size() > 1) {
       group.ring.push_back(group.ring.front());
       group.ring.pop_front();

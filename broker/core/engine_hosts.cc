@@ -100,6 +100,7 @@ void Engine::on(const SessionClosed& event, Now now, Effects& out) {
   if (found == sessions_.end()) return;
   const Session session = found->second;
   sessions_.erase(found);
+  stop_sweeps(event.session, Code::kHelloFirst, "its session has ended");
   if (session.worker != kNoWorker) {
     Worker& worker = fleet_[session.worker];
     worker.connected = false;

@@ -130,6 +130,16 @@ void Engine::submit(SessionId id, Session& session, const Submission& job, Now n
     return;
   }
 
+  if (const auto known = lanes_.queue_names().find(job.queue)) {
+    const QueueSettings& settings = lanes_[QueueIx{*known}].settings;
+    if (settings.draining) {
+      const bool ends = settings.until != Wall{};
+      refuse(id, job, Code::kQueuePaused, "queue", "the queue is closed for intake",
+             ends ? std::max(Millis(1), settings.until - now.wall) : Millis{0}, out);
+      return;
+    }
+  }
+
   const bool dedups = job.options && !job.options->dedup_key.empty();
   if (dedups) {
     const auto holder = dedups_.find(job.options->dedup_key);
@@ -223,6 +233,7 @@ void Engine::submit(SessionId id, Session& session, const Submission& job, Now n
   Queue& queue = lanes_[queue_ix];
   ++queue.jobs;
   queue.bytes += fresh.payload_size;
+  fresh.round = queue.purge_round;
   mark_dirty(ix);
 }
 

@@ -96,8 +96,8 @@ void Engine::take_late_marks(Now now) {
 
 bool Engine::has_batch(Now now) const {
   if (batch_under_way_ || store_away_ || now.steady < retry_batch_at_) return false;
-  return !dirty_.empty() || !changed_queues_.empty() || !host_writes_.empty() ||
-         !stale_notes_.empty() || finished_.has_work(now.wall);
+  return !dirty_.empty() || !queue_changes_.empty() || !changed_queues_.empty() ||
+         !host_writes_.empty() || !stale_notes_.empty() || finished_.has_work(now.wall);
 }
 
 void Engine::write_of(JobIx ix, JobWrite& write) {
@@ -124,6 +124,8 @@ void Engine::write_of(JobIx ix, JobWrite& write) {
   if (job.stored == State::kNone && job.state != State::kSucceeded) record.payload = job.payload;
   if (job.extra) {
     record.options = job.extra->options;
+    if (job.extra->origin != kNoQueue) record.origin = lanes_.name(job.extra->origin);
+    if (job.extra->stored_in != kNoQueue) write.stored_queue = lanes_.name(job.extra->stored_in);
     write.attempts = std::move(job.extra->unstored_attempts);
     job.extra->unstored_attempts.clear();
   }
@@ -163,9 +165,10 @@ const Batch& Engine::stage(Now now) {
     const bool nothing_new = job.stored == job.state && job.state != State::kRunning &&
                              (!job.extra || job.extra->unstored_attempts.empty());
     if (nothing_new) continue;
-    staged_.push_back(
-        {ix, job.state, job.stored == State::kNone, job.ack_session, job.ack_sequence, 0});
+    staged_.push_back({ix, job.state, job.stored == State::kNone, job.ack_session, job.ack_sequence,
+                       0, job.sweep});
     job.ack_session = SessionId{};
+    job.sweep = 0;
     job.staged = true;
     batch_.jobs.emplace_back();
     write_of(ix, batch_.jobs.back());
@@ -186,6 +189,7 @@ const Batch& Engine::stage(Now now) {
     queue.changed = false;
   }
   changed_queues_.clear();
+  stage_queue_changes(now);
   batch_.hosts = std::move(host_writes_);
   host_writes_.clear();
   batch_.stale_notes = std::move(stale_notes_);
@@ -296,6 +300,8 @@ void Engine::stored(const Staged& staged, Now now, Effects& out) {
   job.staged = false;
   job.stored = staged.state;
   unstored_report_bytes_ -= staged.report_bytes;
+  if (job.extra) job.extra->stored_in = kNoQueue;
+  if (staged.sweep != 0) swept(staged.sweep, true);
   if (staged.inserted) note_stored(job, out);
   // Beyond the budget the payloads of jobs that wait stay in the store, and are read again shortly
   // before they are needed.
@@ -327,7 +333,15 @@ void Engine::on(const BatchCommitted& event, Now now, Effects& out) {
   std::vector<Staged> staged;
   staged.swap(staged_);
   for (const Staged& write : staged) stored(write, now, out);
-  for (const JobRemoval& removal : batch_.removals) finished_.gone(removal.id, now.wall);
+  for (const JobRemoval& removal : batch_.removals) {
+    finished_.gone(removal.id, now.wall);
+    if (dropping_.empty()) continue;
+    const auto dropped = dropping_.find(removal.id);
+    if (dropped == dropping_.end()) continue;
+    swept(dropped->second, true);
+    dropping_.erase(dropped);
+  }
+  queue_changes_committed(now, out);
   staged_.swap(staged);
   staged_.clear();
   acknowledge(out);
@@ -349,6 +363,7 @@ void Engine::tell_unknown(const Job& job, SessionId watcher, Effects& out) const
 
 void Engine::turn_away(JobIx ix, Code code, Effects& out) {
   const Job& job = jobs_[ix];
+  if (job.sweep != 0) swept(job.sweep, false);
   ReceiptOut refusal;
   refusal.id = refusal.job = job.id;
   refusal.code = code;
@@ -376,6 +391,10 @@ void Engine::turn_away(JobIx ix, Code code, Effects& out) {
       const auto held = dedups_.find(job.extra->options->dedup_key);
       if (held != dedups_.end() && held->second.job == job.id) dedups_.erase(held);
     }
+  }
+  if (job.extra) {
+    for (const Attempt& attempt : job.extra->unstored_attempts)
+      unstored_report_bytes_ -= attempt.error.size();
   }
   --unstored_jobs_;
   unstored_bytes_ -= job.payload_size;
@@ -405,7 +424,9 @@ void Engine::on(const BatchRejected& event, Now now, Effects& out) {
     const Staged& write = staged_[i];
     Job& job = jobs_[write.job];
     job.staged = false;
+    if (write.sweep != 0) job.sweep = write.sweep;
     if (write.inserted) {
+      unstored_report_bytes_ -= write.report_bytes;
       if (job.dirty) std::erase(dirty_, write.job);
       turn_away(write.job, event.code, out);
       continue;
@@ -429,6 +450,7 @@ void Engine::on(const BatchRejected& event, Now now, Effects& out) {
   for (const QueueDelta& lost : batch_.queues) {
     if (lost.stale_results > 0) delta(lanes_.queue(lost.queue)).stale_results += lost.stale_results;
   }
+  queue_changes_rejected(event.code, out);
   // Before those that were noted meanwhile: the last word counts.
   std::erase_if(batch_.hosts, [&](const HostWrite& older) {
     return std::any_of(host_writes_.begin(), host_writes_.end(),
@@ -449,6 +471,9 @@ void Engine::on(const StoreRoomChanged& event, Now, Effects& out) {
   if (event.scarce) turn_away_unstaged(Code::kStoreFull, out);
 }
 
-void Engine::on(const ShutdownBegun&, Now, Effects&) { shutting_down_ = true; }
+void Engine::on(const ShutdownBegun&, Now, Effects&) {
+  shutting_down_ = true;
+  stop_sweeps({}, Code::kShuttingDown, "the broker is stopping");
+}
 
 }  // namespace jobwire::core

@@ -12,6 +12,7 @@
 
 #include "core/bytes.h"
 #include "core/code.h"
+#include "core/control.h"
 #include "core/ids.h"
 #include "core/record.h"
 #include "core/time.h"
@@ -64,6 +65,14 @@ struct Submission {
 struct Submitted {
   SessionId session{};
   std::span<const Submission> jobs;
+};
+
+/// Dead jobs of an export, to be taken in; `jobs` and `imports` go together.
+struct DeadImported {
+  SessionId session{};
+  std::string_view by;
+  std::span<const Submission> jobs;
+  std::span<ImportedJob> imports;
 };
 
 struct ResultsAsked {
@@ -190,6 +199,7 @@ struct ShutdownBegun {};
 using Event =
     std::variant<SessionOpened, SessionClosed, Submitted, ResultsAsked, CancelAsked, WorkerReady,
                  ResultsReported, HandedBack, HostBeat, WorkerDown, BatchCommitted, BatchRejected,
-                 StoreWentAway, StoreCameBack, StoreRoomChanged, PayloadsLoaded, ShutdownBegun>;
+                 StoreWentAway, StoreCameBack, StoreRoomChanged, PayloadsLoaded, ShutdownBegun,
+                 QueueAsked, SweepAsked, DeadScanned, DeadImported>;
 
 }  // namespace jobwire::core

@@ -2,8 +2,14 @@
 #include "core/finished_jobs.h"
 
 #include <algorithm>
+#include <cassert>
 
 namespace jobwire::core {
+namespace {
+
+constexpr std::size_t kLeastTidy = 64;
+
+}  // namespace
 
 Wall made_at(const JobId& id) {
   std::int64_t millis = 0;
@@ -11,17 +17,29 @@ Wall made_at(const JobId& id) {
   return Wall(Millis(millis));
 }
 
+bool FinishedJobs::Shelf::own_ttl_first() const {
+  if (own_ttl.empty() || in_order.empty()) return in_order.empty();
+  return own_ttl.begin()->first < in_order.front().first;
+}
+
 std::optional<Wall> FinishedJobs::Shelf::front() const {
-  std::optional<Wall> first;
-  if (!in_order.empty()) first = in_order.front().first;
-  if (!own_ttl.empty() && (!first || own_ttl.begin()->first < *first))
-    first = own_ttl.begin()->first;
-  return first;
+  if (places() == 0) return std::nullopt;
+  return own_ttl_first() ? own_ttl.begin()->first : in_order.front().first;
 }
 
 const FinishedJobs::Entry* FinishedJobs::find(const JobId& id) const {
   const auto found = by_id_.find(id);
   return found == by_id_.end() ? nullptr : &found->second;
+}
+
+std::uint64_t FinishedJobs::kept(const ShelfKey& key) const {
+  const auto shelf = shelves_.find(key);
+  return shelf == shelves_.end() ? 0 : shelf->second.jobs;
+}
+
+bool FinishedJobs::is_here(const Kept& place) const {
+  const Entry* entry = find(place.id);
+  return entry && !entry->leaving && entry->finished == place.finished;
 }
 
 void FinishedJobs::refresh(const ShelfKey& key, const Shelf& shelf, std::optional<Wall> old_front) {
@@ -31,7 +49,7 @@ void FinishedJobs::refresh(const ShelfKey& key, const Shelf& shelf, std::optiona
     if (front) fronts_.emplace(*front, key);
   }
   const Retention& limit = key.second ? dead_ : ended_;
-  if (shelf.jobs() > limit.jobs || shelf.bytes > limit.bytes) {
+  if (shelf.jobs > limit.jobs || shelf.bytes > limit.bytes) {
     over_.insert(key);
   } else if (!over_.empty()) {
     over_.erase(key);
@@ -40,25 +58,80 @@ void FinishedJobs::refresh(const ShelfKey& key, const Shelf& shelf, std::optiona
 
 void FinishedJobs::add(const JobId& id, QueueIx queue, State state, Wall finished, Millis ttl,
                        std::uint32_t bytes) {
-  if (!by_id_.emplace(id, Entry{queue, state}).second) return;
+  if (!by_id_.emplace(id, Entry{queue, bytes, low_bits(finished), state, false}).second) return;
   const ShelfKey key = key_of(queue, state);
   Shelf& shelf = shelves_[key];
   const auto old_front = shelf.front();
   const Millis age = key.second ? dead_.age : ended_.age;
   Wall goes = finished + (ttl.count() != 0 ? ttl : age);
+  const Kept place{id, low_bits(finished)};
   if (ttl.count() == 0) {
     // A clock that was set back must not break the order.
     if (!shelf.in_order.empty()) goes = std::max(goes, shelf.in_order.back().first);
-    shelf.in_order.emplace_back(goes, Kept{id, bytes});
+    shelf.in_order.emplace_back(goes, place);
   } else {
-    shelf.own_ttl.emplace(goes, Kept{id, bytes});
+    shelf.own_ttl.emplace(goes, place);
   }
+  ++shelf.jobs;
   shelf.bytes += bytes;
   refresh(key, shelf, old_front);
 }
 
+FinishedJobs::Kept FinishedJobs::pop_front(Shelf& shelf) {
+  Kept place;
+  if (shelf.own_ttl_first()) {
+    place = shelf.own_ttl.begin()->second;
+    shelf.own_ttl.erase(shelf.own_ttl.begin());
+  } else {
+    place = shelf.in_order.front().second;
+    shelf.in_order.pop_front();
+  }
+  return place;
+}
+
+void FinishedJobs::tidy(Shelf& shelf) {
+  const auto front_is_empty = [&] {
+    return !is_here(shelf.own_ttl_first() ? shelf.own_ttl.begin()->second
+                                          : shelf.in_order.front().second);
+  };
+  while (shelf.places() > 0 && front_is_empty()) pop_front(shelf);
+  if (shelf.places() < kLeastTidy || shelf.places() < 2 * shelf.jobs) return;
+  std::erase_if(shelf.in_order, [&](const auto& place) { return !is_here(place.second); });
+  std::erase_if(shelf.own_ttl, [&](const auto& place) { return !is_here(place.second); });
+}
+
+void FinishedJobs::take_off(const Entry& entry) {
+  const ShelfKey key = key_of(entry.queue, entry.state);
+  Shelf& shelf = shelves_[key];
+  const auto old_front = shelf.front();
+  --shelf.jobs;
+  shelf.bytes -= entry.bytes;
+  tidy(shelf);
+  refresh(key, shelf, old_front);
+}
+
+void FinishedJobs::take(const JobId& id) {
+  const auto found = by_id_.find(id);
+  assert(found != by_id_.end() && !found->second.leaving);
+  const Entry entry = found->second;
+  by_id_.erase(found);
+  take_off(entry);
+}
+
+void FinishedJobs::expel(const JobId& id) {
+  Entry& entry = by_id_.at(id);
+  assert(!entry.leaving);
+  entry.leaving = true;
+  expelled_.push_back({id, entry.queue, entry.state});
+  take_off(entry);
+}
+
 void FinishedJobs::collect(Wall now, std::size_t limit, std::vector<Removal>& out) {
-  while (limit > 0) {
+  for (; limit > 0 && !expelled_.empty(); --limit) {
+    out.push_back(expelled_.front());
+    expelled_.pop_front();
+  }
+  for (; limit > 0; --limit) {
     ShelfKey key;
     if (!over_.empty()) {
       key = *over_.begin();
@@ -69,20 +142,14 @@ void FinishedJobs::collect(Wall now, std::size_t limit, std::vector<Removal>& ou
     }
     Shelf& shelf = shelves_[key];
     const auto old_front = shelf.front();
-    Kept kept;
-    if (shelf.own_ttl.empty() ||
-        (!shelf.in_order.empty() && shelf.in_order.front().first <= shelf.own_ttl.begin()->first)) {
-      kept = shelf.in_order.front().second;
-      shelf.in_order.pop_front();
-    } else {
-      kept = shelf.own_ttl.begin()->second;
-      shelf.own_ttl.erase(shelf.own_ttl.begin());
-    }
-    shelf.bytes -= kept.bytes;
+    const Kept place = pop_front(shelf);
+    Entry& entry = by_id_.at(place.id);
+    entry.leaving = true;
+    --shelf.jobs;
+    shelf.bytes -= entry.bytes;
+    tidy(shelf);
     refresh(key, shelf, old_front);
-    const Entry& entry = by_id_.at(kept.id);
-    out.push_back({kept.id, entry.queue, entry.state});
-    --limit;
+    out.push_back({place.id, entry.queue, entry.state});
   }
 }
 
@@ -90,14 +157,6 @@ void FinishedJobs::gone(const JobId& id, Wall now) {
   by_id_.erase(id);
   // An id from a producer whose clock is ahead must not make the future "gone".
   gone_before_ = std::max(gone_before_, std::min(made_at(id) + Millis(1), now));
-}
-
-void FinishedJobs::put_back(const Removal& removal) {
-  const ShelfKey key = key_of(removal.queue, removal.state);
-  Shelf& shelf = shelves_[key];
-  const auto old_front = shelf.front();
-  shelf.own_ttl.emplace(Wall{}, Kept{removal.id, 0});
-  refresh(key, shelf, old_front);
 }
 
 }  // namespace jobwire::core

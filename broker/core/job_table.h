@@ -19,6 +19,7 @@ enum class LaneIx : std::uint32_t {};
 enum class LeaseIx : std::uint32_t {};
 
 inline constexpr JobIx kNoJob{0xffffffff};
+inline constexpr QueueIx kNoQueue{0xffffffff};
 inline constexpr LeaseIx kNoLease{0xffffffff};
 
 template <typename Ix>
@@ -40,8 +41,10 @@ struct JobExtra {
   std::vector<SessionId> watchers;         // beside Job::watcher
   std::vector<SessionId> receipt_waiters;  // submitted it again before it was stored
   std::vector<CancelWaiter> cancel_waiters;
-  std::string ended_at;        // label of the worker whose result counted
-  LeaseToken recovered_token;  // running, says the store, at a worker that has not come back yet
+  std::string ended_at;          // label of the worker whose result counted
+  QueueIx origin = kNoQueue;     // where it was submitted, if a replay has moved it
+  QueueIx stored_in = kNoQueue;  // where the store has it, until the replay is stored
+  LeaseToken recovered_token;    // running, says the store, at a worker that has not come back yet
 };
 
 /// A job that has not ended, or whose end is not stored yet. Kept small: there may be ten million.
@@ -77,6 +80,8 @@ struct Job {
   std::uint8_t raised = 0;
   std::uint8_t timed_out = 0;
   std::uint8_t crashed = 0;
+  std::uint8_t sweep = 0;   // the one whose change of it is not stored yet
+  std::uint8_t round = 0;   // its queue's purge_round when it came
   bool dirty : 1 = false;   // waits for the next batch
   bool staged : 1 = false;  // is in the batch under way
   bool linked : 1 = false;  // is in its lane's ready list
@@ -110,6 +115,8 @@ class JobTable {
   void erase(JobIx ix);
 
   std::size_t size() const { return size_; }
+  /// Indexes are below this; a free slot's state is kNone.
+  std::uint32_t slots() const { return static_cast<std::uint32_t>(chunks_.size()) * kChunk; }
 
   template <typename Visit>
   void for_each(Visit&& visit) {

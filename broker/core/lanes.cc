@@ -143,6 +143,12 @@ void Lanes::unblock(LaneIx ix) {
   if (lane.ready > 0) wake(lane);
 }
 
+void Lanes::resume(QueueIx ix) {
+  for (const LaneIx lane : queues_[raw(ix)].lanes) {
+    if (lanes_[raw(lane)].ready > 0) wake(lanes_[raw(lane)]);
+  }
+}
+
 void Lanes::set_room(WorkerIx ix, Room room) {
   Worker& worker = fleet_[ix];
   if (worker.room == room) return;

@@ -15,6 +15,7 @@
 #include "core/fleet.h"
 #include "core/job_table.h"
 #include "core/names.h"
+#include "core/queue_settings.h"
 #include "core/record.h"
 
 namespace jobwire::core {
@@ -47,7 +48,11 @@ struct Queue {
   std::uint64_t jobs = 0;  // not ended
   std::array<std::uint64_t, kStates> in_state{};
   std::uint64_t bytes = 0;  // their payloads
-  std::uint32_t weight = 1;
+  QueueSettings settings;
+  /// Counts purges: what came after one began has its number. Eight bits: a job that outlives 256
+  /// purges of its queue escapes one more.
+  std::uint8_t purge_round = 0;
+  bool purging = false;
   QueueDelta delta;
   bool changed = false;  // delta waits for the next batch
 };
@@ -129,6 +134,8 @@ class Lanes {
 
   /// A lane may be served again: its payloads are here.
   void unblock(LaneIx lane);
+  /// A queue may be served again: it is no longer paused.
+  void resume(QueueIx queue);
 
   /// Puts a worker into the list of its group that fits its room.
   void set_room(WorkerIx worker, Room room);

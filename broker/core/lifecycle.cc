@@ -108,6 +108,8 @@ std::string_view name_of(Move move) {
       return "expire";
     case Move::kReplay:
       return "replay";
+    case Move::kImport:
+      return "import";
   }
   return "?";
 }

@@ -36,8 +36,9 @@ enum class Move : std::uint8_t {
   kCancelConfirmed,
   kExpire,
   kReplay,
+  kImport,
 };
-inline constexpr std::size_t kMoves = 13;
+inline constexpr std::size_t kMoves = 14;
 
 //                   +------- due ---------+
 //    submit(delay)  |                     v            lease            result ok
@@ -77,6 +78,7 @@ inline constexpr std::array kTransitions = {
     Transition{State::kRunning, Move::kBury, State::kDead},
     Transition{State::kRunning, Move::kCancelConfirmed, State::kCancelled},
     Transition{State::kDead, Move::kReplay, State::kQueued},
+    Transition{State::kNone, Move::kImport, State::kDead},
 };
 
 constexpr bool is_final(State state) {

@@ -11,6 +11,7 @@
 #include "core/bytes.h"
 #include "core/ids.h"
 #include "core/lifecycle.h"
+#include "core/queue_settings.h"
 #include "core/time.h"
 
 namespace jobwire::core {
@@ -70,7 +71,8 @@ struct JobOptions {
 
 /// One finished attempt.
 struct Attempt {
-  std::uint16_t number = 0;
+  std::uint16_t number = 0;      // counted from 1 in each generation
+  std::uint32_t generation = 0;  // replays before it
   LeaseToken token;
   std::string worker;
   std::string host;
@@ -90,6 +92,7 @@ struct Attempt {
 struct JobRecord {
   JobId id;
   std::string_view queue;
+  std::string_view origin;  // where it was submitted, if a replay has moved it; else empty
   std::string_view type;
   State state = State::kNone;
   Encoding encoding = Encoding::kNone;
@@ -121,10 +124,19 @@ struct JobRecord {
   Bytes result;  // of a succeeded job
 };
 
+/// Where a job stands in the index of its queue and state.
+constexpr Wall index_time(const JobRecord& job) {
+  if (is_final(job.state)) return job.finished;
+  if (job.state == State::kScheduled) return job.due;
+  return job.state == State::kRunning ? job.started : job.created;
+}
+
 /// All that happened to one job since the last commit, written as one change.
 struct JobWrite {
   /// What the store shows now; kNone when it does not have the job.
   State stored = State::kNone;
+  /// The queue in which the store has it, when a replay moves it to another; else empty.
+  std::string_view stored_queue;
   JobRecord job;
   /// Attempts that ended since; the last one's error is the job's.
   std::vector<Attempt> attempts;
@@ -151,6 +163,12 @@ struct QueueDelta {
   std::uint32_t stale_results = 0;
 };
 
+/// What operators have set on a queue, as it is from now on.
+struct QueueWrite {
+  std::string_view queue;
+  QueueSettings settings;
+};
+
 /// What is known of a host, written now and then; it expires by itself.
 struct HostWrite {
   HostId id;
@@ -169,12 +187,13 @@ struct Batch {
   std::vector<JobWrite> jobs;
   std::vector<JobRemoval> removals;
   std::vector<QueueDelta> queues;
+  std::vector<QueueWrite> settings;  // of one queue twice: the last counts
   std::vector<HostWrite> hosts;
   std::vector<JobId> stale_notes;  // known jobs for which a result with a stale token came
 
   bool empty() const {
-    return jobs.empty() && removals.empty() && queues.empty() && hosts.empty() &&
-           stale_notes.empty();
+    return jobs.empty() && removals.empty() && queues.empty() && settings.empty() &&
+           hosts.empty() && stale_notes.empty();
   }
 };
 

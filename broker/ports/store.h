@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/code.h"
+#include "core/control.h"
 #include "core/record.h"
 #include "ports/contracts.h"
 #include "ports/result.h"
@@ -31,6 +32,7 @@ struct StoredJob {
   core::JobId id;
   bool found = false;
   std::string queue;
+  std::string origin;
   std::string type;
   std::string worker;
   core::JobRecord job;
@@ -38,10 +40,13 @@ struct StoredJob {
   core::Bytes error;
   std::string error_type;
   std::string error_message;
+  /// Those that failed, oldest first, with kWhole.
+  std::vector<core::Attempt> attempts;
 
   /// Points the record's views at this object's strings. Call it after a copy or a move.
   void rebind() {
     job.queue = queue;
+    job.origin = origin;
     job.type = type;
     job.worker = worker;
   }
@@ -51,7 +56,22 @@ struct ReadRequest {
   /// Chosen by the caller, comes back with the answer.
   std::uint64_t tag = 0;
   std::vector<core::JobId> ids;
-  enum class What : std::uint8_t { kPayload, kEverything } what = What::kEverything;
+  enum class What : std::uint8_t {
+    kPayload,
+    kHead,        // all but payload, result and attempts: a few hundred bytes a job
+    kEverything,  // all but the attempts
+    kWhole
+  } what = What::kEverything;
+};
+
+/// Asks for a page of one queue's jobs in one state, in the order of its index, behind a place in
+/// it.
+struct ScanRequest {
+  std::uint64_t tag = 0;
+  std::string queue;
+  core::State state = core::State::kNone;
+  core::IndexPlace after;
+  std::uint32_t limit = 0;
 };
 
 /// One page of the jobs that were not final when the store was opened.
@@ -71,6 +91,12 @@ struct RecoveredFinal {
 struct RecoveredFinals {
   std::vector<RecoveredFinal> jobs;
   bool last = false;
+};
+
+/// A queue that was ever used.
+struct RecoveredQueue {
+  std::string queue;
+  core::QueueSettings settings;
 };
 
 struct RecoveredDedup {
@@ -114,6 +140,12 @@ struct ReadDone {
   std::uint64_t tag = 0;
   std::deque<StoredJob> jobs;  // one per asked id, in their order
 };
+struct ScanDone {
+  std::uint64_t tag = 0;
+  std::deque<StoredJob> jobs;  // as kHead; those that have left the state meanwhile are left out
+  core::IndexPlace end;        // of the last that was looked at: where the next page begins
+  bool last = false;
+};
 /// How much the store can still take; said when it changes, and ample until it is said. Scarce:
 /// less is left than the reserve that results, acknowledgements and removals need.
 struct StoreRoom {
@@ -122,7 +154,7 @@ struct StoreRoom {
 };
 
 using StoreEvent = std::variant<Committed, BatchRefused, StoreAway, StoreBack, Fenced,
-                                StoreDiverged, ReadDone, StoreRoom>;
+                                StoreDiverged, ReadDone, ScanDone, StoreRoom>;
 
 /// Where jobs are kept. The broker's one thread calls it; open() and recover_…() may block for
 /// bounded times, the rest never blocks. Contract suite: tests/contract/broker/store_contract.h,
@@ -139,6 +171,7 @@ class Store {
   virtual Result<RecoveredPage> recover_jobs() = 0;
   /// Reads ids of finished jobs, oldest first within a queue and state; call until `last`.
   virtual Result<RecoveredFinals> recover_finals() = 0;
+  virtual Result<std::vector<RecoveredQueue>> recover_queues() = 0;
   virtual Result<std::vector<RecoveredDedup>> recover_dedups() = 0;
   /// Hosts whose entry has not expired.
   virtual Result<std::vector<core::HostId>> recover_hosts() = 0;
@@ -156,6 +189,9 @@ class Store {
   /// Asks for jobs; answered by ReadDone. False when too many questions are waiting or the store is
   /// away.
   virtual bool read(ReadRequest request) = 0;
+  /// Asks for a page; answered by ScanDone. False as read(). A walk from page to page sees every
+  /// job that stays in the state from its first page to its last, once.
+  virtual bool scan(ScanRequest request) = 0;
 
   /// Moves bytes in both directions without blocking and appends what came of it.
   virtual void poll(core::Steady now, std::vector<StoreEvent>& events) = 0;

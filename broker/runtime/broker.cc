@@ -46,7 +46,8 @@ Broker::Broker(const BrokerConfig& config, ports::Store& store, ports::Transport
       id_(id),
       seed_(seed),
       decoder_(limits_of(config)),
-      encoder_(limits_of(config)) {}
+      encoder_(limits_of(config)),
+      dead_(store) {}
 
 ports::Status Broker::recover() {
   auto opened = store_.open();
@@ -76,6 +77,10 @@ ports::Status Broker::recover() {
     finals += page->jobs.size();
     last = page->last;
   }
+  auto queues = store_.recover_queues();
+  if (!queues) return queues.failure();
+  for (const ports::RecoveredQueue& queue : *queues)
+    engine_->restore_queue(queue.queue, queue.settings, start);
   auto dedups = store_.recover_dedups();
   if (!dedups) return dedups.failure();
   for (const ports::RecoveredDedup& dedup : *dedups)
@@ -191,26 +196,31 @@ void Broker::handle(const ports::Received& message, core::Now now) {
     sender.role = sessions_.at(known->second).role;
   }
   const auto feed = [&](const auto& event) { engine_->apply(event, now, effects_); };
-  std::visit(Overloaded{
-                 [&](const wire::RefusedIn& refused) { handle_refused(message, refused); },
-                 [&](const wire::HelloIn& hello) { greet(message, hello, now); },
-                 [&](const wire::GoodbyeIn&) { close(sender.session, true, now); },
-                 [&](const wire::HeartbeatIn& beat) {
-                   feed(beat.beat);
-                   deliver(sender.session, encoder_.heartbeat(beat.sequence), {});
-                 },
-                 [&](const wire::SubmitIn& submit) {
-                   effects_.receipts.insert(effects_.receipts.end(), submit.bad.begin(),
-                                            submit.bad.end());
-                   if (submit.good.jobs.empty()) return;
-                   core::Submitted judged = submit.good;
-                   judge(judged);
-                   feed(judged);
-                 },
-                 [&](const wire::ProgressIn&) {},
-                 [&](const auto& event) { feed(event); },
-             },
-             decoder_.decode(message, sender));
+  std::visit(
+      Overloaded{
+          [&](const wire::RefusedIn& refused) { handle_refused(message, refused); },
+          [&](const wire::HelloIn& hello) { greet(message, hello, now); },
+          [&](const wire::GoodbyeIn&) { close(sender.session, true, now); },
+          [&](const wire::HeartbeatIn& beat) {
+            feed(beat.beat);
+            deliver(sender.session, encoder_.heartbeat(beat.sequence), {});
+          },
+          [&](const wire::SubmitIn& submit) {
+            effects_.receipts.insert(effects_.receipts.end(), submit.bad.begin(), submit.bad.end());
+            if (submit.good.jobs.empty()) return;
+            core::Submitted judged = submit.good;
+            judge(judged);
+            feed(judged);
+          },
+          [&](const wire::ProgressIn&) {},
+          [&](const wire::DeadQueryIn& query) { ask_for_dead(query); },
+          [&](const wire::DeadImportIn& import) {
+            effects_.receipts.insert(effects_.receipts.end(), import.bad.begin(), import.bad.end());
+            if (!import.good.jobs.empty()) feed(import.good);
+          },
+          [&](const auto& event) { feed(event); },
+      },
+      decoder_.decode(message, sender));
 }
 
 void Broker::handle_refused(const ports::Received& message, const wire::RefusedIn& refused) {
@@ -280,11 +290,13 @@ void Broker::take_store_events(core::Now now) {
               engine_->apply(core::BatchRejected{refused.sequence, refused.code}, now, effects_);
             },
             [&](const ports::StoreAway& away) {
+              store_away_ = true;
               log_.write(ports::Level::kWarning, "store-away",
                          "the store is away: " + away.message);
               engine_->apply(core::StoreWentAway{}, now, effects_);
             },
             [&](const ports::StoreBack& back) {
+              store_away_ = false;
               std::string text = "the store is back";
               if (back.repaired > 0)
                 text +=
@@ -295,6 +307,7 @@ void Broker::take_store_events(core::Now now) {
               // no question.
               for (auto& [tag, read] : reads_) waiting_reads_.push_back(std::move(read));
               reads_.clear();
+              dead_.ask_again();
             },
             [&](const ports::StoreRoom& room) {
               log_.write(ports::Level::kWarning, "store-room",
@@ -306,12 +319,21 @@ void Broker::take_store_events(core::Now now) {
             [&](const ports::Fenced& fenced) { finish(End::kFenced, fenced.message); },
             [&](const ports::StoreDiverged& diverged) { finish(End::kDiverged, diverged.message); },
             [&](ports::ReadDone& done) { take_read(std::move(done), now); },
+            [&](ports::ScanDone& done) {
+              dead_.take(done, [&](const core::DeadScanned& scanned) {
+                engine_->apply(scanned, now, effects_);
+              });
+            },
         },
         event);
   }
 }
 
 void Broker::take_read(ports::ReadDone done, core::Now now) {
+  const auto feed = [&](const core::DeadScanned& scanned) {
+    engine_->apply(scanned, now, effects_);
+  };
+  if (dead_.take(done, feed)) return;
   const auto found = reads_.find(done.tag);
   if (found == reads_.end()) return;
   const Read read = std::move(found->second);
@@ -359,6 +381,23 @@ void Broker::take_read(ports::ReadDone done, core::Now now) {
   }
 }
 
+void Broker::ask_for_dead(const wire::DeadQueryIn& query) {
+  if (store_away_) {
+    wire::DeadPageOut page;
+    page.session = query.session;
+    page.request = query.request;
+    page.code = core::Code::kStoreUnavailable;
+    page.message = "the store is away";
+    page.retry_after = core::Millis(1'000);
+    dead_.pages().push_back(std::move(page));
+    return;
+  }
+  std::vector<std::string> queues;
+  engine_->queue_names(queues);
+  std::sort(queues.begin(), queues.end());
+  dead_.ask(query, queues);
+}
+
 void Broker::ask_waiting() {
   for (; !waiting_reads_.empty(); waiting_reads_.pop_front()) {
     Read& read = waiting_reads_.front();
@@ -388,6 +427,8 @@ std::vector<core::RefusalOut> Broker::start_reads() {
   }
   if (!results.request.ids.empty()) waiting_reads_.push_back(std::move(results));
   ask_waiting();
+  dead_.start();
+  for (core::DeadScanOut& scan : effects_.dead_scans) dead_.ask(std::move(scan));
   return refused;
 }
 
@@ -398,6 +439,8 @@ void Broker::execute() {
                line.text);
   }
   encoder_.encode(effects_, *this);
+  for (const wire::DeadPageOut& page : dead_.pages()) encoder_.dead_page(page, *this);
+  dead_.pages().clear();
   for (const core::SessionDropOut& drop : effects_.session_drops) {
     if (drop.code != core::Code::kNone) {
       deliver(drop.session, encoder_.refused(drop.code, "the session has ended"), {});

@@ -17,6 +17,7 @@
 #include "ports/result.h"
 #include "ports/store.h"
 #include "ports/transport.h"
+#include "runtime/dead_reader.h"
 #include "wire/decoder.h"
 #include "wire/encoder.h"
 #include "wire/limits.h"
@@ -106,6 +107,7 @@ class Broker : private wire::OutgoingSink {
   void handle_refused(const ports::Received& message, const wire::RefusedIn& refused);
   void take_store_events(core::Now now);
   void take_read(ports::ReadDone done, core::Now now);
+  void ask_for_dead(const wire::DeadQueryIn& query);
   /// Asks the store; returns refusals for those questions that cannot wait any longer in line.
   std::vector<core::RefusalOut> start_reads();
   void ask_waiting();
@@ -144,11 +146,13 @@ class Broker : private wire::OutgoingSink {
   std::unordered_map<std::uint64_t, Read> reads_;  // asked, by tag
   std::deque<Read> waiting_reads_;                 // the store would not take them yet
   std::uint64_t last_tag_ = 0;
+  DeadReader dead_;
 
   core::Effects effects_;
   std::vector<ports::StoreEvent> store_events_;
   std::vector<pollfd> descriptors_;
   bool more_to_read_ = false;
+  bool store_away_ = false;
   bool shutting_down_ = false;
   core::Steady shutdown_until_{};
   End end_ = End::kRunning;

@@ -53,6 +53,14 @@ std::uint64_t request_of(const Message& message) {
       return message.body_as_ResultRequest()->request();
     case Body::Cancel:
       return message.body_as_Cancel()->request();
+    case Body::QueueCommand:
+      return message.body_as_QueueCommand()->request();
+    case Body::Sweep:
+      return message.body_as_Sweep()->request();
+    case Body::DeadQuery:
+      return message.body_as_DeadQuery()->request();
+    case Body::DeadImport:
+      return message.body_as_DeadImport()->request();
     default:
       return 0;
   }
@@ -168,10 +176,13 @@ void Decoder::read(const Message& message, const Sender& sender) {
     case Body::DeadPage:
       break;  // judged before
     case Body::QueueCommand:
+      return read_queue_command(*message.body_as_QueueCommand(), sender);
     case Body::Sweep:
+      return read_sweep(*message.body_as_Sweep(), sender);
     case Body::DeadQuery:
+      return read_dead_query(*message.body_as_DeadQuery(), sender);
     case Body::DeadImport:
-      break;  // not taken by this version
+      return read_dead_import(*message.body_as_DeadImport(), sender);
   }
   decoded_ = refuse(core::Code::kUnknownKind, "no message of this kind is sent to the broker");
 }

@@ -11,6 +11,7 @@
 #include "core/event.h"
 #include "jobwire/wire/message_generated.h"
 #include "ports/transport.h"
+#include "wire/dead_place.h"
 #include "wire/limits.h"
 #include "wire/slices.h"
 
@@ -73,9 +74,26 @@ struct ProgressIn {
   std::span<const ProgressNote> notes;
 };
 
+/// A page of dead jobs is asked for.
+struct DeadQueryIn {
+  core::SessionId session{};
+  std::uint64_t request = 0;
+  core::JobFilter filter;
+  DeadPlace after;
+  std::uint32_t limit = 0;  // 1 to kMaxDeadPage
+  bool full = false;
+};
+
+/// Dead jobs of an export, as SubmitIn.
+struct DeadImportIn {
+  core::DeadImported good;
+  std::span<const core::ReceiptOut> bad;
+};
+
 using Decoded = std::variant<RefusedIn, HelloIn, GoodbyeIn, HeartbeatIn, SubmitIn,
                              core::ResultsAsked, core::CancelAsked, core::WorkerReady,
-                             core::ResultsReported, core::HandedBack, core::WorkerDown, ProgressIn>;
+                             core::ResultsReported, core::HandedBack, core::WorkerDown, ProgressIn,
+                             core::QueueAsked, core::SweepAsked, DeadQueryIn, DeadImportIn>;
 
 /// Turns received bytes into events, or into one refusal. What comes out has the right form: the
 /// envelope verified, every slice inside the blob, enums in range, required fields present, no list
@@ -112,6 +130,18 @@ class Decoder {
   void read_worker_down(const WorkerDown& body, const Sender& sender);
   void read_progress(const Progress& body, const Sender& sender);
 
+  // decoder_operators.cc
+  void read_queue_command(const QueueCommand& body, const Sender& sender);
+  void read_sweep(const Sweep& body, const Sender& sender);
+  void read_dead_query(const DeadQuery& body, const Sender& sender);
+  void read_dead_import(const DeadImport& body, const Sender& sender);
+  bool read_filter(const JobFilter* filter, core::JobFilter& out);
+  bool read_dead_job(const DeadJob& dead, BlobSlices& slices, core::Submission& spec,
+                     core::ImportedJob& job, core::ReceiptOut& refusal);
+  bool read_attempts(const DeadJob& dead, BlobSlices& slices, core::ImportedJob& job,
+                     core::ReceiptOut& refusal);
+  bool is_text(const flatbuffers::String* text, const char* complaint);
+
   bool read_result(const ResultHead& head, BlobSlices& slices, core::ResultReport& report);
   bool read_leases(const flatbuffers::Vector<const LeaseHead*>* leases);
 
@@ -127,6 +157,7 @@ class Decoder {
   std::vector<std::uint64_t> error_;     // one JobError at a time
   std::vector<core::Submission> submissions_;
   std::vector<core::ReceiptOut> receipts_;
+  std::vector<core::ImportedJob> imports_;
   std::vector<core::JobId> ids_;
   std::vector<core::LeaseToken> tokens_;
   std::vector<core::WorkerNumber> workers_;

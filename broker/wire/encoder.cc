@@ -55,12 +55,6 @@ auto structs(flatbuffers::FlatBufferBuilder& builder, std::size_t size, Fill fil
 Encoder::Encoder(const ProtocolLimits& limits)
     : limits_(limits), builder_(kLeastEnvelope), error_builder_(kLeastEnvelope) {}
 
-template <typename BodyTable>
-ByteSpan Encoder::finish(Body kind, flatbuffers::Offset<BodyTable> body) {
-  FinishMessageBuffer(builder_, CreateMessage(builder_, kind, body.Union()));
-  return {builder_.GetBufferPointer(), builder_.GetSize()};
-}
-
 void Encoder::put(core::SessionId session, Body kind, ByteSpan envelope, ByteSpan blob,
                   std::size_t entries, OutgoingSink& sink) {
   sink.put({session, kind, envelope, blob, static_cast<std::uint32_t>(entries)});
@@ -126,6 +120,8 @@ void Encoder::encode(const core::Effects& effects, OutgoingSink& sink) {
   recalls(effects.recalls, sink);
   dispatches(effects.dispatches, sink);
   cancel_leases(effects.cancel_leases, sink);
+  queue_replies(effects.queue_replies, sink);
+  sweep_reports(effects.sweep_reports, sink);
 }
 
 void Encoder::refusals(std::span<const core::RefusalOut> refusals, OutgoingSink& sink) {

@@ -12,6 +12,8 @@
 
 #include "core/effect.h"
 #include "jobwire/wire/message_generated.h"
+#include "ports/store.h"
+#include "wire/dead_place.h"
 #include "wire/limits.h"
 
 namespace jobwire::wire {
@@ -48,6 +50,18 @@ struct WelcomeOut {
   std::string_view version;
 };
 
+/// A page of dead jobs; read with kHead, or with kWhole when it is full.
+struct DeadPageOut {
+  core::SessionId session{};
+  std::uint64_t request = 0;
+  core::Code code = core::Code::kNone;
+  const char* message = "";
+  core::Millis retry_after{0};
+  std::deque<ports::StoredJob> jobs;
+  std::string next;  // empty: it is the last
+  bool full = false;
+};
+
 /// Turns effects of the core into messages, few of them: what goes to one session in one call
 /// shares messages of at most 256 dispatches or 1,024 receipts, results or tokens, and an envelope
 /// and blob within the limits. Within a session and kind the order of the effects is kept.
@@ -69,8 +83,9 @@ class Encoder {
   // ---- grouped by session
 
   /// All of `effects` that travels, in this order: refusals, receipts, acks with lease refusals,
-  /// results, cancel replies, revokes, recalls, dispatches, lease cancellations. Not here, since
-  /// they need the runtime: result_reads, payload_reads, session_drops, logs.
+  /// results, cancel replies, revokes, recalls, dispatches, lease cancellations, queue replies,
+  /// sweep reports. Not here, since they need the runtime: result_reads, payload_reads, dead_scans,
+  /// session_drops, logs.
   void encode(const core::Effects& effects, OutgoingSink& sink);
 
   void refusals(std::span<const core::RefusalOut> refusals, OutgoingSink& sink);
@@ -86,6 +101,11 @@ class Encoder {
   void recalls(std::span<const core::RecallOut> recalls, OutgoingSink& sink);
   void dispatches(std::span<const core::DispatchOut> dispatches, OutgoingSink& sink);
   void cancel_leases(std::span<const core::CancelLeaseOut> cancels, OutgoingSink& sink);
+  /// One message a reply; it ends early where its envelope would be too large.
+  void queue_replies(std::span<const core::QueueReplyOut> replies, OutgoingSink& sink);
+  void sweep_reports(std::span<const core::SweepReportOut> reports, OutgoingSink& sink);
+  /// Ends early, as above, and where the blob would be. Errors that do not fit are left out.
+  void dead_page(const DeadPageOut& page, OutgoingSink& sink);
 
  private:
   /// A session in the upper half, an index into the effects in the lower: sorted, they are grouped
@@ -98,7 +118,10 @@ class Encoder {
   template <typename T>
   void tokens(std::span<const T> items, Body kind, OutgoingSink& sink);
   template <typename BodyTable>
-  ByteSpan finish(Body kind, flatbuffers::Offset<BodyTable> body);
+  ByteSpan finish(Body kind, flatbuffers::Offset<BodyTable> body) {
+    FinishMessageBuffer(builder_, CreateMessage(builder_, kind, body.Union()));
+    return {builder_.GetBufferPointer(), builder_.GetSize()};
+  }
   void put(core::SessionId session, Body kind, ByteSpan envelope, ByteSpan blob,
            std::size_t entries, OutgoingSink& sink);
   flatbuffers::Offset<flatbuffers::String> literal(const char* text);
@@ -108,6 +131,8 @@ class Encoder {
                           OutgoingSink& sink);
   std::size_t put_dispatches(std::span<const core::DispatchOut> dispatches,
                              std::span<const Key> keys, OutgoingSink& sink);
+  flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<DeadAttempt>>> attempts_in(
+      const ports::StoredJob& job);
   ByteSpan error_buffer(const core::ErrorText& text);
   /// The bytes that go with a result; they end with the next call.
   ByteSpan payload_of(const core::ResultOut& result, bool& is_error);

@@ -41,6 +41,11 @@ inline constexpr std::size_t kMaxClientBytes = 256;
 inline constexpr std::size_t kMaxHostNameBytes = 255;
 inline constexpr std::size_t kMaxLogTailBytes = 65'536;
 inline constexpr std::size_t kMaxProgressBytes = 1024;
+inline constexpr std::size_t kMaxByBytes = 128;
+inline constexpr std::uint32_t kUsualDeadPage = 100;
+inline constexpr std::uint32_t kMaxDeadPage = 500;
+/// Attempts of one dead job in a page, or in an import.
+inline constexpr std::size_t kMaxAttempts = 500;
 /// Most leases, tokens or workers in one list: as many as the largest credit.
 inline constexpr std::size_t kMaxLeases = 4096;
 

@@ -55,6 +55,18 @@ static_assert(same(core::DeadReason::kRaised, DeadReason::Raised) &&
               same(core::DeadReason::kRejected, DeadReason::Rejected) &&
               DeadReason::MAX == DeadReason::Rejected);
 
+static_assert(same(core::QueueAction::kLook, QueueAction::Look) &&
+              same(core::QueueAction::kPause, QueueAction::Pause) &&
+              same(core::QueueAction::kResume, QueueAction::Resume) &&
+              same(core::QueueAction::kDrain, QueueAction::Drain) &&
+              same(core::QueueAction::kSetWeight, QueueAction::SetWeight) &&
+              QueueAction::MAX == QueueAction::SetWeight);
+
+static_assert(same(core::SweepAction::kPurge, SweepAction::Purge) &&
+              same(core::SweepAction::kReplay, SweepAction::Replay) &&
+              same(core::SweepAction::kDrop, SweepAction::Drop) &&
+              SweepAction::MAX == SweepAction::Drop);
+
 static_assert(same(core::Encoding::kBytes, Encoding::Bytes) &&
               same(core::Encoding::kUtf8, Encoding::Utf8) &&
               same(core::Encoding::kJson, Encoding::Json) &&

@@ -129,6 +129,7 @@ std::string EngineAudit::check_lanes() {
       if (lane.mask != mask) return "a lane's mask does not fit its lists";
       linked += ready;
       if (ready == 0) continue;
+      if (e.lanes_[lane.queue].settings.paused) continue;
       for (const Lane::Server& server : lane.servers) {
         const Group& group = e.lanes_[server.group];
         if (!lane.fetching && !group.queues[server.queue].in_ring)
@@ -244,6 +245,7 @@ std::string EngineAudit::check_idle() {
   if (!e.dedups_.empty() || !e.dedup_ends_.empty()) return "dedup keys are left after their time";
   if (e.timers_.size() > 1'024) return "timers are left";
   if (!e.late_marks_.empty()) return "late marks are left";
+  if (e.sweeps_.size() != 0 || !e.dropping_.empty()) return "sweeps are left";
   return {};
 }
 

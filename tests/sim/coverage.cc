@@ -143,6 +143,28 @@ const char* name_of(Met met) {
       return "payload read";
     case Met::kRemoved:
       return "removed";
+    case Met::kPausedTold:
+      return "paused";
+    case Met::kQueuePaused:
+      return "queue paused";
+    case Met::kQueueCommandRefused:
+      return "queue command refused";
+    case Met::kPurged:
+      return "purged";
+    case Met::kReplayed:
+      return "replayed";
+    case Met::kReplayMoved:
+      return "replayed into another queue";
+    case Met::kDropped:
+      return "dropped";
+    case Met::kDryRun:
+      return "dry run";
+    case Met::kSweepEnded:
+      return "sweep ended";
+    case Met::kSweepStopped:
+      return "sweep stopped";
+    case Met::kDeadRead:
+      return "dead job read";
       return "empty batch";
     case Met::kCount:
       break;

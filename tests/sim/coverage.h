@@ -78,6 +78,17 @@ enum class Met : std::uint8_t {
   kUnknown,
   kPayloadRead,
   kRemoved,
+  kPausedTold,
+  kQueuePaused,
+  kQueueCommandRefused,
+  kPurged,
+  kReplayed,
+  kReplayMoved,
+  kDropped,
+  kDryRun,
+  kSweepEnded,
+  kSweepStopped,
+  kDeadRead,
   kCount,
 };
 inline constexpr std::size_t kMets = static_cast<std::size_t>(Met::kCount);

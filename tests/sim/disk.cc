@@ -15,7 +15,8 @@ constexpr core::Millis kHostTtl{30'000};
 constexpr std::size_t kUndos = 16;
 
 /// Whether a job may get from one stored state to another between two commits.
-bool reachable(State from, State to) {
+bool reachable(State from, State to, bool replayed) {
+  if (replayed) return to != State::kNone && to != State::kDead;
   if (core::is_final(from)) return false;
   if (from == State::kNone) return to != State::kNone;
   return true;
@@ -34,11 +35,14 @@ std::shared_ptr<const Transaction> Disk::own(const core::Batch& batch) {
   core::Batch* const copy = &transaction->batch;
   for (core::JobWrite& write : copy->jobs) {
     write.job.queue = keep(write.job.queue);
+    write.job.origin = keep(write.job.origin);
+    write.stored_queue = keep(write.stored_queue);
     write.job.type = keep(write.job.type);
     write.job.worker = keep(write.job.worker);
   }
   for (core::JobRemoval& removal : copy->removals) removal.queue = keep(removal.queue);
   for (core::QueueDelta& delta : copy->queues) delta.queue = keep(delta.queue);
+  for (core::QueueWrite& queue : copy->settings) queue.queue = keep(queue.queue);
   return transaction;
 }
 
@@ -70,7 +74,7 @@ void Disk::apply(const Transaction& transaction) {
   const bool again = std::exchange(transaction.has_applied, true);
   if (batch.sequence != sequence_ + 1) throw Violation("a batch out of its order");
   check_bounds(batch);
-  undo_.push_back({sequence_, {}, dedups_, hosts_, counted_, written_});
+  undo_.push_back({sequence_, {}, dedups_, hosts_, settings_, counted_, written_});
   if (undo_.size() > kUndos) undo_.pop_front();
   sequence_ = batch.sequence;
   std::set<JobId> seen;
@@ -99,6 +103,10 @@ void Disk::apply(const Transaction& transaction) {
     tally.cancelled += delta.cancelled;
     tally.failed_attempts += delta.failed_attempts;
   }
+  for (const core::QueueWrite& queue : batch.settings) {
+    settings_[std::string(queue.queue)] = queue.settings;
+    ledger_.queue_set(std::string(queue.queue), queue.settings);
+  }
   for (const core::HostWrite& host : batch.hosts) {
     if (host.left) {
       hosts_.erase(host.id);
@@ -120,7 +128,8 @@ void Disk::write(const core::JobWrite& change, bool again) {
                          std::string(core::name_of(here)),
                      job.id);
   }
-  if (!reachable(here, job.state)) {
+  const bool replayed = here == State::kDead && job.generation == found->second.job.generation + 1;
+  if (!reachable(here, job.state, replayed)) {
     ledger_.violated(
         "from " + std::string(core::name_of(here)) + " to " + std::string(core::name_of(job.state)),
         job.id);
@@ -130,16 +139,28 @@ void Disk::write(const core::JobWrite& change, bool again) {
   if (here == State::kNone) {
     ++tally.submitted;
     if (!again) ledger_.inserted(job, agenda_.wall());
-    if (job.options && !job.options->dedup_key.empty()) {
+    if (job.state != State::kDead && job.options && !job.options->dedup_key.empty()) {
       dedups_[job.options->dedup_key] = {job.id, agenda_.steady() + job.options->dedup_window};
     }
   }
   DiskJob& mine = jobs_[job.id];
-  if (here != State::kNone) {
+  if (replayed) {
     const core::JobRecord& before = mine.job;
-    if (job.attempts < before.attempts || job.raised < before.raised ||
-        job.timed_out < before.timed_out || job.crashed < before.crashed ||
-        job.created != before.created || job.queue != before.queue) {
+    const std::string_view stored_in =
+        change.stored_queue.empty() ? job.queue : change.stored_queue;
+    const std::string_view origin = before.origin.empty() ? before.queue : before.origin;
+    if (job.attempts + job.raised + job.timed_out + job.crashed != 0 || stored_in != before.queue ||
+        (job.origin.empty() ? job.queue : job.origin) != origin || job.created != before.created) {
+      ledger_.violated("a replay does not begin anew", job.id);
+    }
+    if (!again) ledger_.replayed(job);
+  } else if (here != State::kNone) {
+    const core::JobRecord& before = mine.job;
+    if (!change.stored_queue.empty() || job.generation != before.generation ||
+        job.origin != before.origin || job.attempts < before.attempts ||
+        job.raised < before.raised || job.timed_out < before.timed_out ||
+        job.crashed < before.crashed || job.created != before.created ||
+        job.queue != before.queue) {
       ledger_.violated("something went backwards", job.id);
     }
   }
@@ -149,7 +170,9 @@ void Disk::write(const core::JobWrite& change, bool again) {
   if (change.drop_payload) mine.payload = core::Bytes{};
   for (const core::Attempt& attempt : change.attempts) {
     if (!again) ledger_.attempt_written(job, attempt);
-    if (!mine.attempts.empty() && attempt.number <= mine.attempts.back().number) {
+    if (!mine.attempts.empty() &&
+        std::pair(attempt.generation, attempt.number) <=
+            std::pair(mine.attempts.back().generation, mine.attempts.back().number)) {
       ledger_.violated("attempts out of order", job.id);
     }
     mine.attempts.push_back(attempt);
@@ -157,9 +180,10 @@ void Disk::write(const core::JobWrite& change, bool again) {
     if (!again && job.state == State::kScheduled) coverage_.met(Met::kRetried);
   }
   if (!again && !core::is_final(job.state)) ledger_.running_written(job);
-  const auto charged = static_cast<std::uint32_t>(std::count_if(
-      mine.attempts.begin(), mine.attempts.end(),
-      [](const core::Attempt& attempt) { return attempt.outcome != core::Outcome::kCancelled; }));
+  const auto charged = static_cast<std::uint32_t>(
+      std::count_if(mine.attempts.begin(), mine.attempts.end(), [&](const core::Attempt& attempt) {
+        return attempt.generation == job.generation && attempt.outcome != core::Outcome::kCancelled;
+      }));
   if (std::uint32_t{job.raised} + job.timed_out + job.crashed != charged) {
     ledger_.violated("the failures counted are not the failures kept", job.id);
   }
@@ -187,6 +211,12 @@ void Disk::lose(std::size_t count) {
     }
     dedups_ = undo.dedups;
     hosts_ = undo.hosts;
+    for (const auto& [queue, settings] : settings_) {
+      const auto before = undo.settings.find(queue);
+      ledger_.queue_unset(queue,
+                          before == undo.settings.end() ? core::QueueSettings{} : before->second);
+    }
+    settings_ = undo.settings;
     counted_ = undo.counted;
     written_ = undo.written;
     sequence_ = undo.sequence;
@@ -209,6 +239,13 @@ std::vector<core::HostId> Disk::hosts() const {
     if (until > agenda_.steady()) out.push_back(id);
   }
   return out;
+}
+
+std::set<std::string> Disk::queues() const {
+  std::set<std::string> names;
+  for (const auto& [name, tally] : written_) names.insert(name);
+  for (const auto& [name, settings] : settings_) names.insert(name);
+  return names;
 }
 
 void Disk::check_counters() const {

@@ -57,6 +57,9 @@ class Disk {
   const DiskJob* find(const core::JobId& id) const;
   std::vector<std::pair<std::string, std::pair<core::JobId, core::Millis>>> dedups() const;
   std::vector<core::HostId> hosts() const;
+  const std::map<std::string, core::QueueSettings>& settings() const { return settings_; }
+  /// Every queue that was ever written to.
+  std::set<std::string> queues() const;
   /// Counters against what was truly written.
   void check_counters() const;
 
@@ -75,6 +78,7 @@ class Disk {
     std::vector<std::pair<core::JobId, std::optional<DiskJob>>> jobs;
     std::map<std::string, Dedup> dedups;
     std::map<core::HostId, core::Steady> hosts;
+    std::map<std::string, core::QueueSettings> settings;
     std::map<std::string, Tally> counted, written;
   };
 
@@ -91,6 +95,7 @@ class Disk {
   std::map<core::JobId, DiskJob> jobs_;
   std::map<std::string, Dedup> dedups_;
   std::map<core::HostId, core::Steady> hosts_;
+  std::map<std::string, core::QueueSettings> settings_;
   std::map<std::string, Tally> counted_;  // by the engine's additions
   std::map<std::string, Tally> written_;  // by what was written
   std::uint64_t epoch_ = 0;

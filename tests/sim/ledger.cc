@@ -71,8 +71,9 @@ void Ledger::receipt_sent(const wire::ReceiptHead& head) {
   if (head.duplicate()) coverage_.met(Met::kDuplicateReceipt);
   if (job != id) coverage_.met(Met::kDedupHit);
   const auto state = static_cast<State>(head.state());
-  // A superseded broker may know an earlier life of the id.
-  if (core::is_final(state) && holder.lives == 1) end_told(job, state, "receipt");
+  // A superseded broker may know an earlier life of the id, or an earlier end.
+  if (core::is_final(state) && holder.lives == 1 && holder.replays == 0)
+    end_told(job, state, "receipt");
 }
 
 void Ledger::end_told(const JobId& id, State state, const char* by) {
@@ -91,7 +92,7 @@ void Ledger::view_sent(std::uint64_t endpoint, const wire::ResultView& view, Byt
               static_cast<std::uint64_t>(view.state()));
   const auto state = static_cast<State>(view.state());
   // The answer to a question of an earlier life of the same id may come late.
-  if (known.lives > 1) return;
+  if (known.lives > 1 || known.replays > 0) return;
   switch (view.known()) {
     case wire::Known::Final: {
       end_told(id, state, "result");
@@ -139,11 +140,11 @@ void Ledger::cancel_reply_sent(std::uint64_t endpoint, const wire::CancelHead& h
     case wire::Code::Unspecified:
       coverage_.met(Met::kCancelConfirmed);
       if (state != State::kCancelled) violated("a cancel is confirmed without its state", id);
-      end_told(id, state, "confirmed cancel");
+      if (known.replays == 0) end_told(id, state, "confirmed cancel");
       break;
     case wire::Code::AlreadyFinal:
       coverage_.met(Met::kCancelTooLate);
-      end_told(id, state, "cancel that came too late");
+      if (known.replays == 0) end_told(id, state, "cancel that came too late");
       break;
     case wire::Code::UnknownJob:
       if (known.stored && endpoint == owner_ && !known.removed)
@@ -163,6 +164,12 @@ void Ledger::dispatched(std::uint64_t endpoint, const wire::DispatchHead& head, 
   if (!known.stored) violated("dispatched before the commit that took it in", id);
   if (endpoint == owner_) {
     if (known.end != State::kNone) violated("dispatched after its end", id);
+    // Told to its operator, and so in the store; a resume that is in the store may not be told yet.
+    const core::QueueSettings& settings = settings_[known.queue];
+    if (told_paused_.contains(known.queue) && settings.paused && !wall_was_stepped &&
+        (settings.until == core::Wall{} || agenda_.wall() < settings.until)) {
+      violated("handed out of a paused queue", id);
+    }
     for (const LeaseToken& older : known.runs) runs_[older].superseded_by = endpoint;
   }
   const auto [entry, fresh] = runs_.try_emplace(token);
@@ -205,7 +212,8 @@ void Ledger::acknowledged(const ResultNote& note) {
   const Truth& known = truth(note.job);
   const Run& settled = run(note.token);
   // The end, or the charge of this very attempt, is in the store.
-  const bool stored = known.end != State::kNone || known.lives > 1 || settled.charged;
+  const bool stored =
+      known.end != State::kNone || known.lives > 1 || known.replays > 0 || settled.charged;
   if (stored || note.outcome == Outcome::kHandedBack) return;
   violated("an acknowledged result is not in the store", note.job);
 }
@@ -216,7 +224,7 @@ void Ledger::claim_refused(const LeaseToken& token, std::uint64_t endpoint) {
   if (endpoint != owner_ || run.endpoint == endpoint) return;
   // The job may have ended, or gone on to another lease, for reasons that are not in the store yet.
   const bool may_have_ended = known.end != State::kNone || known.cancel_asked ||
-                              known.spec.expires_at_ms != 0 || run.charged;
+                              known.spec.expires_at_ms != 0 || run.charged || known.replays > 0;
   // With several leases about, another one's holder may have come first.
   const bool may_be_elsewhere = known.runs.size() > 1 || run.superseded_by != 0;
   const bool may_be_overdue =
@@ -238,6 +246,7 @@ void Ledger::inserted(const core::JobRecord& job, core::Wall now) {
   ++known.lives;
   known.stored = true;
   known.removed = false;
+  known.queue = job.queue;
   known.end = State::kNone;
   const JobSpec& spec = known.spec;
   if (job.queue != spec.queue || job.type != spec.type || job.priority != spec.priority ||
@@ -376,10 +385,19 @@ void Ledger::ended(const core::JobRecord& job) {
     case State::kExpired:
       coverage_.met(Met::kExpired);
       if (known.spec.expires_at_ms == 0) violated("expired without a time for it", job.id);
+      if (job.generation > 0) violated("expired after a replay", job.id);
       break;
-    case State::kCancelled:
+    case State::kCancelled: {
       coverage_.met(Met::kCancelled);
+      if (known.cancel_asked) break;
+      coverage_.met(Met::kPurged);
+      const bool purged = std::any_of(purges_.begin(), purges_.end(), [&](const auto& entry) {
+        const Purge& purge = entry.second;
+        return purge.queue == job.queue && known.first_sent <= purge.known_at;
+      });
+      if (!purged) violated("cancelled, and nobody asked for that", job.id);
       break;
+    }
     case State::kNone:
     case State::kScheduled:
     case State::kQueued:
@@ -410,8 +428,81 @@ void Ledger::removed(const JobId& id, core::Steady now) {
   const Millis least = known.end == State::kDead ? config_.keep_dead : config_.keep_finished;
   const Millis kept = own.count() != 0 ? std::min(own, least) : least;
   // Its age counts from its end, which is some time before the commit.
+  if (known.end == State::kDead && drop_asked_) {
+    coverage_.met(Met::kDropped);
+    return;
+  }
   if (!wall_was_stepped && !truth_may_be_gone && now - known.ended_at + Millis(60'000) < kept)
     violated("removed too early", id);
+}
+
+void Ledger::replayed(const core::JobRecord& job) {
+  Truth& known = truth(job.id);
+  if (!replay_asked_) violated("replayed, and nobody asked for that", job.id);
+  if (known.end != State::kDead) violated("replayed, and it was not dead", job.id);
+  if (known.removed) violated("replayed after it was removed", job.id);
+  known.end = State::kNone;
+  ++known.replays;
+  coverage_.met(Met::kReplayed);
+  if (known.queue != job.queue) coverage_.met(Met::kReplayMoved);
+  known.queue = job.queue;
+}
+
+void Ledger::queue_set(const std::string& queue, const core::QueueSettings& settings) {
+  if (refused_.contains(settings.why))
+    throw Violation("a refused command has changed queue " + queue);
+  settings_[queue] = settings;
+}
+
+void Ledger::command_refused(std::uint64_t request) {
+  const std::string why = "request " + std::to_string(request);
+  refused_.insert(why);
+  for (const auto& [queue, settings] : settings_) {
+    if (settings.why == why) throw Violation("a refused command has changed queue " + queue);
+  }
+}
+
+void Ledger::queue_told(const std::string& queue, bool paused) {
+  if (paused) {
+    coverage_.met(Met::kPausedTold);
+    told_paused_.insert(queue);
+  } else {
+    told_paused_.erase(queue);
+  }
+}
+
+void Ledger::know_settings() {
+  told_paused_.clear();
+  for (const auto& [queue, settings] : settings_) {
+    if (settings.paused) told_paused_.insert(queue);
+  }
+}
+
+void Ledger::sweep_sent(std::uint64_t request, core::SweepAction action, const std::string& queue,
+                        bool dry) {
+  if (dry) return;
+  if (action == core::SweepAction::kPurge) purges_[request] = {queue};
+  if (action == core::SweepAction::kReplay) replay_asked_ = true;
+  if (action == core::SweepAction::kDrop) drop_asked_ = true;
+}
+
+void Ledger::sweep_known(std::uint64_t request) {
+  const auto purge = purges_.find(request);
+  if (purge != purges_.end())
+    purge->second.known_at = std::min(purge->second.known_at, agenda_.steady());
+}
+
+void Ledger::sweep_over(std::uint64_t request) {
+  const auto purge = purges_.find(request);
+  // What is still on its way may begin it, and will not go far.
+  if (purge != purges_.end())
+    purge->second.known_at = std::min(purge->second.known_at, agenda_.steady() + Millis(5'000));
+}
+
+void Ledger::dead_shown(const JobId& id, std::uint32_t generation) {
+  const Truth& known = truth(id);
+  if (known.lives == 1 && generation > known.replays)
+    violated("shown dead with more replays than there were", id);
 }
 
 }  // namespace jobwire::sim

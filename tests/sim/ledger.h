@@ -54,6 +54,8 @@ struct Truth {
   core::Wall ended{};
   core::Steady ended_at{};
   bool removed = false;
+  std::string queue;          // where it is now
+  std::uint32_t replays = 0;  // over all lives
   std::uint64_t removed_by = 0;
   std::uint32_t lives = 0;
   std::vector<core::LeaseToken> runs;
@@ -100,6 +102,25 @@ class Ledger {
   void ended(const core::JobRecord& job);
   void running_written(const core::JobRecord& job);
   void removed(const core::JobId& id, core::Steady now);
+  void replayed(const core::JobRecord& job);
+  void queue_set(const std::string& queue, const core::QueueSettings& settings);
+  /// What was set is undone: the store went backwards.
+  void queue_unset(const std::string& queue, const core::QueueSettings& settings) {
+    settings_[queue] = settings;
+  }
+
+  // ---- from and to operators
+  void sweep_sent(std::uint64_t request, core::SweepAction action, const std::string& queue,
+                  bool dry);
+  /// Its operator knows that it has begun.
+  void sweep_known(std::uint64_t request);
+  /// It was refused, or its session is lost.
+  void sweep_over(std::uint64_t request);
+  void dead_shown(const core::JobId& id, std::uint32_t generation);
+  void queue_told(const std::string& queue, bool paused);
+  void command_refused(std::uint64_t request);
+  /// A new owner knows what the store has.
+  void know_settings();
 
   /// Batches that took effect belong to the shard's owner from here on.
   void set_owner(std::uint64_t endpoint) {
@@ -130,6 +151,16 @@ class Ledger {
     std::uint64_t window_ms = 0;
   };
   std::map<std::string, Hold> dedups_;
+  std::map<std::string, core::QueueSettings> settings_;  // as the store has them
+  std::set<std::string> told_paused_;
+  std::set<std::string> refused_;  // the `why` of commands that were refused
+  struct Purge {
+    std::string queue;
+    core::Steady known_at = core::Steady::max();
+  };
+  std::map<std::uint64_t, Purge> purges_;
+  bool replay_asked_ = false;
+  bool drop_asked_ = false;
 };
 
 /// A result's bytes name the lease and the job, so that whoever gets them can tell whose they are.

@@ -170,6 +170,39 @@ Packet worker_down(std::uint64_t worker, core::WorkerEnd end,
       wire::CreateWorkerDown(b, worker, static_cast<wire::WorkerEnd>(end), 1, signal, 0, leases));
 }
 
+Packet queue_command(const QueueOrder& order) {
+  FlatBufferBuilder b;
+  const auto queue =
+      order.queue.empty() ? Offset<flatbuffers::String>() : b.CreateString(order.queue);
+  const auto by = b.CreateString("sim");
+  const auto why = b.CreateString(order.why);
+  return finish(
+      b, wire::Body::QueueCommand,
+      wire::CreateQueueCommand(b, order.request, static_cast<wire::QueueAction>(order.action),
+                               queue, by, why, order.until_ms, order.weight));
+}
+
+Packet sweep(const SweepOrder& order) {
+  FlatBufferBuilder b;
+  const auto text = [&](const std::string& value) {
+    return value.empty() ? Offset<flatbuffers::String>() : b.CreateString(value);
+  };
+  const auto queue = text(order.queue);
+  const auto type = text(order.type);
+  const auto to_queue = text(order.to_queue);
+  const auto by = b.CreateString("sim");
+  const auto filter = wire::CreateJobFilter(b, queue, type);
+  return finish(
+      b, wire::Body::Sweep,
+      wire::CreateSweep(b, order.request, static_cast<wire::SweepAction>(order.action), filter, by,
+                        0, order.dry_run, order.rate_per_s, order.limit, to_queue));
+}
+
+Packet dead_query(std::uint64_t request, std::uint32_t limit, bool full) {
+  FlatBufferBuilder b;
+  return finish(b, wire::Body::DeadQuery, wire::CreateDeadQuery(b, request, 0, 0, limit, full));
+}
+
 Buffer job_error(const std::string& type, const std::string& message, bool retryable) {
   FlatBufferBuilder b;
   const auto type_text = b.CreateString(type);

@@ -74,6 +74,30 @@ Packet worker_down(std::uint64_t worker, core::WorkerEnd end,
                    const std::vector<LeaseNote>& running);
 Buffer job_error(const std::string& type, const std::string& message, bool retryable);
 
+struct QueueOrder {
+  std::uint64_t request = 0;
+  core::QueueAction action = core::QueueAction::kNone;
+  std::string queue;
+  std::string why;
+  std::int64_t until_ms = 0;
+  std::uint32_t weight = 0;
+};
+
+struct SweepOrder {
+  std::uint64_t request = 0;
+  core::SweepAction action = core::SweepAction::kNone;
+  std::string queue;
+  std::string type;
+  bool dry_run = false;
+  std::uint32_t rate_per_s = 0;
+  std::uint64_t limit = 0;
+  std::string to_queue;
+};
+
+Packet queue_command(const QueueOrder& order);
+Packet sweep(const SweepOrder& order);
+Packet dead_query(std::uint64_t request, std::uint32_t limit, bool full);
+
 template <typename CoreId>
 CoreId id_of(const wire::Id& id) {
   CoreId out;

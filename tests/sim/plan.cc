@@ -103,6 +103,7 @@ Plan draw_plan(std::uint64_t seed, bool thorough) {
   plan.cancel = static_cast<double>(dice.between(0, 15)) / 100;
   plan.payload_most = dice.chance(0.5) ? 200 : 4'000;
   plan.run_most = Millis(dice.chance(0.6) ? dice.between(2, 60) : dice.between(60, 900));
+  plan.has_operator = dice.chance(0.6);
   return plan;
 }
 

@@ -23,6 +23,7 @@ struct Plan {
   std::uint32_t lone_workers = 0;
   std::vector<std::string> queues;
   std::vector<std::string> types;
+  bool has_operator = false;
   std::uint32_t contracts = 0;  // versions of each type's contract that are about
 
   // The network.

@@ -41,6 +41,8 @@ Met met_by(wire::Code code) {
       return Met::kStoreFull;
     case wire::Code::ShuttingDown:
       return Met::kShuttingDown;
+    case wire::Code::QueuePaused:
+      return Met::kQueuePaused;
     default:
       return Met::kInvalidRefused;
   }

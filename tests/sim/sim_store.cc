@@ -69,8 +69,10 @@ ports::StoredJob SimStore::look(const core::JobId& id, bool payload) const {
   out.queue = job->job.queue;
   out.type = job->job.type;
   out.worker = job->job.worker;
+  out.origin = job->job.origin;
   if (payload) out.job.payload = job->payload;
-  if (!job->attempts.empty()) {
+  out.attempts = job->attempts;
+  if (!job->attempts.empty() && job->attempts.back().generation == job->job.generation) {
     out.error = job->attempts.back().error;
     out.error_type = job->attempts.back().error_type;
     out.error_message = job->attempts.back().error_message;
@@ -98,6 +100,15 @@ ports::Result<ports::RecoveredFinals> SimStore::recover_finals() {
   finals_.erase(finals_.begin(), finals_.begin() + static_cast<std::ptrdiff_t>(count));
   page.last = finals_.empty();
   return page;
+}
+
+ports::Result<std::vector<ports::RecoveredQueue>> SimStore::recover_queues() {
+  std::vector<ports::RecoveredQueue> out;
+  for (const std::string& name : disk_.queues()) {
+    const auto set = disk_.settings().find(name);
+    out.push_back({name, set == disk_.settings().end() ? core::QueueSettings{} : set->second});
+  }
+  return out;
 }
 
 ports::Result<std::vector<ports::RecoveredDedup>> SimStore::recover_dedups() {
@@ -226,16 +237,55 @@ bool SimStore::read(ports::ReadRequest request) {
   if (request.what == ports::ReadRequest::What::kPayload)
     coverage_.met(Met::kPayloadRead, request.ids.size());
   const std::uint64_t connection = line_->connection;
+  agenda_.after(latency(plan_.read_latency_most),
+                [this, line = line_, connection, request = std::move(request)] {
+                  if (line->dead || connection != line->connection) return;
+                  ports::ReadDone done;
+                  done.tag = request.tag;
+                  for (const core::JobId& id : request.ids) {
+                    const bool payload = request.what == ports::ReadRequest::What::kPayload ||
+                                         request.what == ports::ReadRequest::What::kWhole;
+                    done.jobs.push_back(look(id, payload));
+                  }
+                  --line->reads;
+                  answer(latency(plan_.read_latency_most), std::move(done));
+                });
+  return true;
+}
+
+bool SimStore::scan(ports::ScanRequest request) {
+  if (line_->away || line_->reads >= 4) return false;
+  ++line_->reads;
+  const std::uint64_t connection = line_->connection;
+  // The index first, and some time later the jobs.
   agenda_.after(latency(plan_.read_latency_most), [this, line = line_, connection,
                                                    request = std::move(request)] {
     if (line->dead || connection != line->connection) return;
-    ports::ReadDone done;
-    done.tag = request.tag;
-    for (const core::JobId& id : request.ids) {
-      done.jobs.push_back(look(id, request.what == ports::ReadRequest::What::kPayload));
+    std::vector<core::IndexPlace> places;
+    for (const auto& [id, job] : disk_.jobs()) {
+      if (job.job.queue != request.queue || job.job.state != request.state) continue;
+      const core::IndexPlace place{core::index_time(job.job), id};
+      if (place > request.after) places.push_back(place);
     }
-    --line->reads;
-    answer(latency(plan_.read_latency_most), std::move(done));
+    std::sort(places.begin(), places.end());
+    const bool last = places.size() < request.limit;
+    places.resize(std::min<std::size_t>(places.size(), request.limit));
+    agenda_.after(latency(plan_.read_latency_most),
+                  [this, line, connection, request, last, places = std::move(places)] {
+                    if (line->dead || connection != line->connection) return;
+                    ports::ScanDone done;
+                    done.tag = request.tag;
+                    done.last = last;
+                    done.end = places.empty() ? request.after : places.back();
+                    for (const core::IndexPlace& place : places) {
+                      ports::StoredJob job = look(place.id, false);
+                      if (job.found && job.job.state == request.state && job.queue == request.queue)
+                        done.jobs.push_back(std::move(job));
+                    }
+                    for (ports::StoredJob& job : done.jobs) job.rebind();
+                    --line->reads;
+                    answer(latency(plan_.read_latency_most), std::move(done));
+                  });
   });
   return true;
 }

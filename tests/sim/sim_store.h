@@ -74,6 +74,7 @@ class SimStore : public ports::Store {
   ports::Result<ports::StoreOpened> open() override;
   ports::Result<ports::RecoveredPage> recover_jobs() override;
   ports::Result<ports::RecoveredFinals> recover_finals() override;
+  ports::Result<std::vector<ports::RecoveredQueue>> recover_queues() override;
   ports::Result<std::vector<ports::RecoveredDedup>> recover_dedups() override;
   ports::Result<std::vector<core::HostId>> recover_hosts() override;
   ports::Result<std::vector<ports::ContractFile>> recover_contracts() override {
@@ -83,6 +84,7 @@ class SimStore : public ports::Store {
   void commit(const core::Batch& batch) override;
   bool ready() const override { return !line_->away && !line_->under_way; }
   bool read(ports::ReadRequest request) override;
+  bool scan(ports::ScanRequest request) override;
   void poll(core::Steady now, std::vector<ports::StoreEvent>& events) override;
   void descriptors(std::vector<pollfd>&) const override {}
   std::optional<core::Steady> deadline() const override;

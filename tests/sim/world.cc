@@ -52,6 +52,7 @@ World::World(std::uint64_t seed, bool thorough, bool loud)
     agents_.push_back(std::make_unique<Agent>(scene_, dice_.fork(), i, plan_.workers_each));
   }
   keep_lone_workers();
+  if (plan_.has_operator) operator_ = std::make_unique<Operator>(scene_, dice_.fork());
   plan_fault();
 }
 
@@ -151,6 +152,7 @@ void World::start_broker() {
     return;
   }
   ledger_.set_owner(incarnations_);
+  ledger_.know_settings();
   for (Agent* agent : agents()) agent->expect_trouble();
   for (const auto& [id, job] : disk_.jobs()) {
     if (next->broker.engine().state_of(id).has_value()) continue;
@@ -203,6 +205,7 @@ bool World::all_settled() const {
   if (!std::all_of(producers_.begin(), producers_.end(),
                    [](const auto& p) { return p->settled(); }))
     return false;
+  if (operator_ && !operator_->settled()) return false;
   if (!std::all_of(agents_.begin(), agents_.end(), [](const auto& a) { return a->settled(); }))
     return false;
   return std::all_of(lone_workers_.begin(), lone_workers_.end(),
@@ -225,6 +228,7 @@ std::string World::why_not_settled() const {
   }
   for (const Worker* worker : workers()) text += worker->unsettled();
   for (const auto& producer : producers_) text += producer->unsettled();
+  if (operator_) text += operator_->unsettled();
   for (const auto& agent : agents_)
     text += agent->settled() ? "" : " a worker has results that are not acknowledged;";
   for (const auto& worker : lone_workers_)
@@ -311,6 +315,15 @@ void World::sent(std::uint64_t endpoint, const wire::Message& message, ByteSpan 
       for (const wire::CancelHead* head : *message.body_as_CancelReply()->heads())
         ledger_.cancel_reply_sent(endpoint, *head);
       break;
+    case wire::Body::QueueReply: {
+      const wire::QueueReply& reply = *message.body_as_QueueReply();
+      if (endpoint != ledger_.owner()) break;
+      if (reply.code() != wire::Code::Unspecified) ledger_.command_refused(reply.request());
+      if (!reply.queues()) break;
+      for (const wire::QueueView* queue : *reply.queues())
+        ledger_.queue_told(queue->name()->str(), queue->paused());
+      break;
+    }
     case wire::Body::Dispatch:
       for (const wire::DispatchHead* head : *message.body_as_Dispatch()->heads())
         ledger_.dispatched(endpoint, *head, blob);

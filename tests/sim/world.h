@@ -11,6 +11,7 @@
 #include "sim/agent.h"
 #include "sim/disk.h"
 #include "sim/network.h"
+#include "sim/operator.h"
 #include "sim/producer.h"
 #include "sim/scene.h"
 #include "sim/sim_store.h"
@@ -95,6 +96,7 @@ class World : private SendWatcher {
   Network network_;
   Scene scene_;
   std::vector<std::unique_ptr<Producer>> producers_;
+  std::unique_ptr<Operator> operator_;
   std::vector<std::unique_ptr<Agent>> agents_;
   std::vector<std::unique_ptr<Worker>> lone_workers_;
   std::unique_ptr<Incarnation> broker_;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <map>
 #include <utility>
 
 namespace jobwire::memory {
@@ -20,11 +21,14 @@ MemoryStore::OwnBatch::OwnBatch(const core::Batch& source) : batch(source) {
   };
   for (core::JobWrite& write : batch.jobs) {
     own(write.job.queue);
+    own(write.job.origin);
+    own(write.stored_queue);
     own(write.job.type);
     own(write.job.worker);
   }
   for (core::JobRemoval& removal : batch.removals) own(removal.queue);
   for (core::QueueDelta& delta : batch.queues) own(delta.queue);
+  for (core::QueueWrite& queue : batch.settings) own(queue.queue);
 }
 
 void MemoryStore::go_away(Away when) {
@@ -84,6 +88,16 @@ ports::Result<ports::RecoveredFinals> MemoryStore::recover_finals() {
   return page;
 }
 
+ports::Result<std::vector<ports::RecoveredQueue>> MemoryStore::recover_queues() {
+  std::map<std::string, core::QueueSettings> found;
+  for (const auto& [id, kept] : shelf_->jobs()) found.try_emplace(kept.job.queue);
+  for (const auto& [name, counters] : shelf_->queues()) found.try_emplace(name);
+  for (const auto& [name, settings] : shelf_->settings()) found[name] = settings;
+  std::vector<ports::RecoveredQueue> queues;
+  for (const auto& [name, settings] : found) queues.push_back({name, settings});
+  return queues;
+}
+
 ports::Result<std::vector<ports::RecoveredDedup>> MemoryStore::recover_dedups() {
   std::vector<ports::RecoveredDedup> found;
   for (const auto& [key, dedup] : shelf_->dedups()) {
@@ -128,8 +142,13 @@ ports::StoredJob MemoryStore::answer(const core::JobId& id, ports::ReadRequest::
   const auto at = shelf_->jobs().find(id);
   if (at == shelf_->jobs().end()) return job;
   const ports::StoredJob& kept = at->second.job;
-  if (what == ports::ReadRequest::What::kEverything) {
+  if (what != ports::ReadRequest::What::kPayload) {
     job = kept;
+    if (what == ports::ReadRequest::What::kWhole) job.attempts = at->second.attempts;
+    if (what == ports::ReadRequest::What::kHead) {
+      job.job.payload = job.job.result = {};
+      job.error = {};
+    }
     return job;
   }
   job.found = true;
@@ -138,6 +157,42 @@ ports::StoredJob MemoryStore::answer(const core::JobId& id, ports::ReadRequest::
   job.job.payload_size = kept.job.payload_size;
   job.job.payload = kept.job.payload;
   return job;
+}
+
+bool MemoryStore::scan(ports::ScanRequest request) {
+  if (phase_ != Phase::kUp || questions_.size() >= kMostReads) return false;
+  questions_.push_back({std::move(request), now_ + latency_});
+  return true;
+}
+
+ports::ReadDone MemoryStore::answer(const ports::ReadRequest& request) const {
+  ports::ReadDone done{request.tag, {}};
+  for (const core::JobId& id : request.ids) {
+    done.jobs.push_back(answer(id, request.what));
+    done.jobs.back().rebind();
+  }
+  return done;
+}
+
+ports::ScanDone MemoryStore::answer(const ports::ScanRequest& request) const {
+  std::vector<core::IndexPlace> places;
+  for (const auto& [id, kept] : shelf_->jobs()) {
+    const core::JobRecord& job = kept.job.job;
+    if (kept.job.queue != request.queue || job.state != request.state) continue;
+    const core::IndexPlace place{core::index_time(job), id};
+    if (place > request.after) places.push_back(place);
+  }
+  std::sort(places.begin(), places.end());
+  ports::ScanDone done;
+  done.tag = request.tag;
+  done.last = places.size() < request.limit;
+  places.resize(std::min<std::size_t>(places.size(), request.limit));
+  done.end = places.empty() ? request.after : places.back();
+  for (const core::IndexPlace& place : places) {
+    done.jobs.push_back(answer(place.id, ports::ReadRequest::What::kHead));
+    done.jobs.back().rebind();
+  }
+  return done;
 }
 
 void MemoryStore::poll(core::Steady now, std::vector<ports::StoreEvent>& events) {
@@ -154,13 +209,8 @@ void MemoryStore::poll(core::Steady now, std::vector<ports::StoreEvent>& events)
   }
   if (phase_ == Phase::kUp && batch_ && batch_due_ <= now) settle(events);
   while (phase_ == Phase::kUp && !questions_.empty() && questions_.front().due <= now) {
-    const ports::ReadRequest& request = questions_.front().request;
-    ports::ReadDone done{request.tag, {}};
-    for (const core::JobId& id : request.ids) {
-      done.jobs.push_back(answer(id, request.what));
-      done.jobs.back().rebind();
-    }
-    events.push_back(std::move(done));
+    std::visit([&](const auto& request) { events.push_back(answer(request)); },
+               questions_.front().request);
     questions_.pop_front();
   }
 }

@@ -4,6 +4,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "adapters/memory/shelf.h"
@@ -41,6 +42,7 @@ class MemoryStore final : public ports::Store {
   ports::Result<ports::StoreOpened> open() override;
   ports::Result<ports::RecoveredPage> recover_jobs() override;
   ports::Result<ports::RecoveredFinals> recover_finals() override;
+  ports::Result<std::vector<ports::RecoveredQueue>> recover_queues() override;
   ports::Result<std::vector<ports::RecoveredDedup>> recover_dedups() override;
   ports::Result<std::vector<core::HostId>> recover_hosts() override;
   ports::Result<std::vector<ports::ContractFile>> recover_contracts() override;
@@ -48,6 +50,7 @@ class MemoryStore final : public ports::Store {
   void commit(const core::Batch& batch) override;
   bool ready() const override { return phase_ == Phase::kUp && !batch_; }
   bool read(ports::ReadRequest request) override;
+  bool scan(ports::ScanRequest request) override;
   void poll(core::Steady now, std::vector<ports::StoreEvent>& events) override;
   void descriptors(std::vector<pollfd>&) const override {}
   std::optional<core::Steady> deadline() const override;
@@ -61,7 +64,7 @@ class MemoryStore final : public ports::Store {
     std::deque<std::string> names;
   };
   struct Question {
-    ports::ReadRequest request;
+    std::variant<ports::ReadRequest, ports::ScanRequest> request;
     core::Steady due;
   };
 
@@ -69,6 +72,8 @@ class MemoryStore final : public ports::Store {
   void judge(std::vector<ports::StoreEvent>& events);
   void end(ports::StoreEvent event, std::vector<ports::StoreEvent>& events);
   ports::StoredJob answer(const core::JobId& id, ports::ReadRequest::What what) const;
+  ports::ReadDone answer(const ports::ReadRequest& request) const;
+  ports::ScanDone answer(const ports::ScanRequest& request) const;
 
   std::shared_ptr<Shelf> shelf_;
   Phase phase_ = Phase::kClosed;

@@ -41,7 +41,8 @@ void Shelf::apply(const core::Batch& batch) {
   for (const core::JobWrite& job : batch.jobs) {
     save(jobs_, job.job.id, change.jobs);
     const auto& options = job.job.options;
-    const bool dedups = job.stored == core::State::kNone && options && !options->dedup_key.empty();
+    const bool dedups = job.stored == core::State::kNone && job.job.state != core::State::kDead &&
+                        options && !options->dedup_key.empty();
     if (dedups) save(dedups_, options->dedup_key, change.dedups);
     write(job);
   }
@@ -56,6 +57,10 @@ void Shelf::apply(const core::Batch& batch) {
   for (const core::QueueDelta& delta : batch.queues) {
     save(queues_, std::string(delta.queue), change.queues);
     count(delta);
+  }
+  for (const core::QueueWrite& queue : batch.settings) {
+    save(settings_, std::string(queue.queue), change.settings);
+    settings_.insert_or_assign(std::string(queue.queue), queue.settings);
   }
   for (const core::HostWrite& host : batch.hosts) {
     save(hosts_, host.id, change.hosts);
@@ -79,11 +84,16 @@ void Shelf::write(const core::JobWrite& write) {
   kept.job.id = now.id;
   kept.job.found = true;
   kept.job.worker = now.worker;
-  if (is_new) {
+  if (is_new || !write.stored_queue.empty()) {
     kept.job.queue = now.queue;
+    kept.job.origin = now.origin;
+  }
+  if (is_new) {
     kept.job.type = now.type;
     if (write.drop_payload) job.payload = {};
-    if (job.options && !job.options->dedup_key.empty() && job.options->dedup_window.count() > 0)
+    // A new job that is dead is an import: its key was used up long ago.
+    if (job.state != core::State::kDead && job.options && !job.options->dedup_key.empty() &&
+        job.options->dedup_window.count() > 0)
       dedups_.insert_or_assign(job.options->dedup_key,
                                Dedup{job.id, job.created + job.options->dedup_window});
   } else {
@@ -95,7 +105,7 @@ void Shelf::write(const core::JobWrite& write) {
     job.payload = write.drop_payload ? core::Bytes{} : before.payload;
     job.timeout = before.timeout;
     job.created = before.created;
-    job.expires = before.expires;
+    if (!core::is_final(write.stored)) job.expires = before.expires;  // else it was replayed
     job.options = before.options;
   }
   kept.job.rebind();
@@ -104,7 +114,7 @@ void Shelf::write(const core::JobWrite& write) {
   const core::Attempt none;
   const core::Attempt& last = write.attempts.empty() ? none : write.attempts.back();
   const bool failed = !last.error_type.empty() || !last.error_message.empty();
-  const bool replayed = core::is_final(write.stored) && !core::is_final(job.state);
+  const bool replayed = core::is_final(write.stored);
   if (failed || !write.attempts.empty() || replayed || job.state == core::State::kSucceeded) {
     kept.job.error = failed ? last.error : core::Bytes{};
     kept.job.error_type = failed ? last.error_type : std::string{};
@@ -127,6 +137,7 @@ void Shelf::swap(Change& change) {
   std::swap(sequence_, change.sequence);
   swap_back(jobs_, change.jobs);
   swap_back(queues_, change.queues);
+  swap_back(settings_, change.settings);
   swap_back(dedups_, change.dedups);
   swap_back(hosts_, change.hosts);
 }

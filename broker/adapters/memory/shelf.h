@@ -70,6 +70,7 @@ class Shelf {
   core::Wall now() const { return now_; }
   const std::map<core::JobId, Kept>& jobs() const { return jobs_; }
   const std::map<std::string, Counters, std::less<>>& queues() const { return queues_; }
+  const std::map<std::string, core::QueueSettings>& settings() const { return settings_; }
   const std::map<std::string, Dedup>& dedups() const { return dedups_; }
   const std::map<core::HostId, Host>& hosts() const { return hosts_; }
 
@@ -95,6 +96,7 @@ class Shelf {
     std::uint64_t sequence = 0;
     std::vector<std::pair<core::JobId, std::optional<Kept>>> jobs;
     std::vector<std::pair<std::string, std::optional<Counters>>> queues;
+    std::vector<std::pair<std::string, std::optional<core::QueueSettings>>> settings;
     std::vector<std::pair<std::string, std::optional<Dedup>>> dedups;
     std::vector<std::pair<core::HostId, std::optional<Host>>> hosts;
   };
@@ -108,6 +110,7 @@ class Shelf {
   core::Wall now_{};
   std::map<core::JobId, Kept> jobs_;
   std::map<std::string, Counters, std::less<>> queues_;
+  std::map<std::string, core::QueueSettings> settings_;
   std::map<std::string, Dedup> dedups_;
   std::map<core::HostId, Host> hosts_;
   std::deque<Change> done_;

@@ -36,18 +36,56 @@ std::string_view AttemptBuffer::build(const core::Attempt& attempt) {
   return {reinterpret_cast<const char*>(builder_.GetBufferPointer()), builder_.GetSize()};
 }
 
-core::Bytes error_of_attempt(std::string_view buffer) {
-  // FlatBuffers wants aligned memory, which a string inside a reply need not be.
-  if (buffer.size() < sizeof(std::uint64_t)) return {};
-  const std::size_t words = buffer.size() / sizeof(std::uint64_t) + 1;
-  std::vector<std::uint64_t> aligned(words);
-  std::memcpy(aligned.data(), buffer.data(), buffer.size());
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(aligned.data());
-  flatbuffers::Verifier verifier(bytes, buffer.size(), 8, 16);
-  if (!wire::VerifyAttemptBuffer(verifier)) return {};
-  const auto* error = wire::GetAttempt(bytes)->error();
+namespace {
+
+/// Aligned memory for FlatBuffers, which a string inside a reply need not be in; and what lies
+/// there, verified.
+class AlignedAttempt {
+ public:
+  explicit AlignedAttempt(std::string_view buffer)
+      : words_(buffer.size() / sizeof(std::uint64_t) + 1) {
+    if (buffer.size() < sizeof(std::uint64_t)) return;
+    std::memcpy(words_.data(), buffer.data(), buffer.size());
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(words_.data());
+    flatbuffers::Verifier verifier(bytes, buffer.size(), 8, 16);
+    if (wire::VerifyAttemptBuffer(verifier)) table_ = wire::GetAttempt(bytes);
+  }
+  const wire::Attempt* table() const { return table_; }
+
+ private:
+  std::vector<std::uint64_t> words_;
+  const wire::Attempt* table_ = nullptr;
+};
+
+core::Bytes error_in(const wire::Attempt& table) {
+  const auto* error = table.error();
   if (!error) return {};
   return core::Bytes::copy_of(std::span(error->data(), error->size()));
+}
+
+std::string text_of(const flatbuffers::String* text) { return text ? text->str() : std::string(); }
+
+}  // namespace
+
+bool read_attempt(std::string_view buffer, core::Attempt& attempt) {
+  const AlignedAttempt aligned(buffer);
+  const wire::Attempt* table = aligned.table();
+  if (!table || table->outcome() > wire::Outcome::MAX) return false;
+  if (table->token())
+    std::memcpy(attempt.token.bytes.data(), table->token(), sizeof attempt.token.bytes);
+  attempt.worker = text_of(table->worker());
+  attempt.host = text_of(table->host());
+  attempt.started = core::Wall(core::Millis(table->started_ms()));
+  attempt.ended = core::Wall(core::Millis(table->ended_ms()));
+  attempt.outcome = static_cast<core::Outcome>(table->outcome());
+  attempt.run = core::Micros(static_cast<std::int64_t>(table->run_us()));
+  attempt.error = error_in(*table);
+  return true;
+}
+
+core::Bytes error_of_attempt(std::string_view buffer) {
+  const AlignedAttempt aligned(buffer);
+  return aligned.table() ? error_in(*aligned.table()) : core::Bytes{};
 }
 
 }  // namespace jobwire::redis

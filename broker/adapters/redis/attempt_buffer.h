@@ -20,6 +20,10 @@ class AttemptBuffer {
   flatbuffers::FlatBufferBuilder builder_{512};
 };
 
+/// Reads such a buffer; the generation and the number are in the field's name. False, with
+/// `attempt` unchanged, when the bytes do not verify.
+bool read_attempt(std::string_view buffer, core::Attempt& attempt);
+
 /// The JobError buffer inside such a buffer, copied; absent when there is none, or when the bytes
 /// do not verify.
 core::Bytes error_of_attempt(std::string_view buffer);

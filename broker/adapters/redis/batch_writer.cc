@@ -4,30 +4,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "adapters/redis/queue_fields.h"
+
 namespace jobwire::redis {
-namespace {
-
-/// Where a job stands within its index.
-core::Wall index_time(const core::JobRecord& job) {
-  switch (job.state) {
-    case core::State::kScheduled:
-      return job.due;
-    case core::State::kRunning:
-      return job.started;
-    case core::State::kSucceeded:
-    case core::State::kDead:
-    case core::State::kExpired:
-    case core::State::kCancelled:
-      return job.finished;
-    case core::State::kNone:
-    case core::State::kQueued:
-      return job.created;
-  }
-  return job.created;
-}
-
-}  // namespace
-
 void begin_transaction(CommandBuffer& out) { out.next("MULTI", 1); }
 
 Transaction end_transaction(const Keys& keys, CommandBuffer& out) {
@@ -61,6 +40,7 @@ Transaction BatchWriter::write(const core::Batch& batch, std::string&& storage) 
   moves_.write(keys_, out_);
   moves_.write_queues(keys_, out_);
   for (const core::QueueDelta& delta : batch.queues) write_counters(delta);
+  for (const core::QueueWrite& queue : batch.settings) write_settings(queue);
   for (const core::HostWrite& host : batch.hosts) write_host(host);
   if (!batch.jobs.empty()) moves_.write_event(keys_, batch.sequence, limits_.events_kept, out_);
   out_.next("SET", 3);
@@ -79,10 +59,11 @@ void BatchWriter::write_job(const core::JobWrite& write) {
   const core::JobRecord& job = write.job;
   jobs_.write(write, out_);
   if (write.stored != core::State::kNone && write.stored != job.state)
-    moves_.leave(job.queue, write.stored, job.id);
-  moves_.enter(job.queue, job.state, index_time(job), job.id);
-  if (write.stored != core::State::kNone || !job.options || job.options->dedup_key.empty() ||
-      job.options->dedup_window.count() <= 0)
+    moves_.leave(write.stored_queue.empty() ? job.queue : write.stored_queue, write.stored, job.id);
+  moves_.enter(job.queue, job.state, core::index_time(job), job.id);
+  // A new job that is dead is an import: its key was used up long ago.
+  if (write.stored != core::State::kNone || job.state == core::State::kDead || !job.options ||
+      job.options->dedup_key.empty() || job.options->dedup_window.count() <= 0)
     return;
   out_.next("SET", 5);
   out_.joined(keys_.dedup, job.options->dedup_key);
@@ -124,6 +105,36 @@ void BatchWriter::write_counters(const core::QueueDelta& delta) {
   add("cancelled", delta.cancelled);
   add("failed_attempts", delta.failed_attempts);
   add("stale_results", delta.stale_results);
+}
+
+void BatchWriter::write_settings(const core::QueueWrite& write) {
+  const core::QueueSettings& settings = write.settings;
+  out_.next("SADD", 3);
+  out_.arg(keys_.queues);
+  out_.arg(write.queue);
+  out_.next("HDEL", kSettingNames.size() + 2);
+  out_.joined(keys_.queue, write.queue);
+  for (const std::string_view name : kSettingNames) out_.arg(name);
+  out_.next("HSET");
+  out_.joined(keys_.queue, write.queue);
+  out_.arg("weight");
+  out_.number(settings.weight);
+  const auto put = [this](std::string_view name, std::string_view value) {
+    if (value.empty()) return;
+    out_.arg(name);
+    out_.arg(value);
+  };
+  const auto put_time = [&](std::string_view name, core::Wall time) {
+    if (time == core::Wall{}) return;
+    out_.arg(name);
+    out_.number(time.time_since_epoch().count());
+  };
+  if (settings.paused) put("paused", "1");
+  if (settings.draining) put("draining", "1");
+  put("by", settings.by);
+  put("why", settings.why);
+  put_time("since_ms", settings.since);
+  put_time("until_ms", settings.until);
 }
 
 void BatchWriter::write_host(const core::HostWrite& host) {

@@ -42,6 +42,7 @@ class BatchWriter {
   void write_job(const core::JobWrite& write);
   void write_removals(const core::Batch& batch);
   void write_counters(const core::QueueDelta& delta);
+  void write_settings(const core::QueueWrite& write);
   void write_host(const core::HostWrite& host);
 
   const Keys& keys_;

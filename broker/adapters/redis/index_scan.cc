@@ -9,6 +9,12 @@
 
 namespace jobwire::redis {
 
+core::Wall read_score(std::string_view score) {
+  double time = 0;
+  std::from_chars(score.data(), score.data() + score.size(), time);
+  return core::Wall(core::Millis(static_cast<std::int64_t>(time)));
+}
+
 ports::Status IndexScan::find_queues() {
   std::string cursor = "0";
   do {
@@ -99,10 +105,7 @@ ports::Status IndexScan::next(std::size_t most, std::vector<Entry>& out) {
     const Index& index = *asked[at++];
     for (std::size_t i = 1; i + 1 < reply.size(); i += 2) {
       Entry entry{queues_[index.queue], index.state, {}, {}};
-      const std::string_view score = reply.text(i + 1);
-      double time = 0;  // Redis writes long scores as 1.8e+12
-      std::from_chars(score.data(), score.data() + score.size(), time);
-      entry.time = core::Wall(core::Millis(static_cast<std::int64_t>(time)));
+      entry.time = read_score(reply.text(i + 1));
       if (core::parse_job_id(reply.text(i), entry.id)) {
         out.push_back(entry);
       } else if (log_) {

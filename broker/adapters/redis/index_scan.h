@@ -12,6 +12,9 @@
 
 namespace jobwire::redis {
 
+/// A time in an index. Redis writes long scores as 1.8e+12.
+core::Wall read_score(std::string_view score);
+
 /// Walks the indexes of some states over all queues, page by page. Blocking, for recovery: nobody
 /// else may write meanwhile, which the epoch sees to.
 class IndexScan {
@@ -33,6 +36,8 @@ class IndexScan {
   /// trip.
   ports::Status next(std::size_t most, std::vector<Entry>& out);
   bool done() const { return at_ == indexes_.size(); }
+  /// Every queue, by name. Requires: begin() has succeeded.
+  const std::vector<std::string>& queues() const { return queues_; }
 
  private:
   struct Index {

@@ -122,6 +122,9 @@ bool read_field(Field field, std::string_view text, ports::StoredJob& stored) {
       return true;
     case Field::kStarted:
       return read_wall(text, job.started);
+    case Field::kOrigin:
+      stored.origin = text;
+      return !text.empty();
     case Field::kFinished:
       return read_wall(text, job.finished);
     case Field::kRun:

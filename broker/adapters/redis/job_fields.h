@@ -35,6 +35,7 @@ enum class Field : std::uint8_t {
   kToken,
   kWorker,
   kStarted,
+  kOrigin,
   // not read at recovery
   kFinished,
   kRun,
@@ -46,13 +47,16 @@ enum class Field : std::uint8_t {
   kPayload,
 };
 inline constexpr std::size_t kRecoveredFields = static_cast<std::size_t>(Field::kFinished);
+/// All but the last two, which may be big.
+inline constexpr std::size_t kHeadFields = static_cast<std::size_t>(Field::kResult);
 
 inline constexpr std::array<Bulk, static_cast<std::size_t>(Field::kPayload) + 1> kFieldNames = {
-    "state",         "queue",           "type",        "created_ms",   "encoding",   "size",
-    "priority",      "timeout_ms",      "expires_ms",  "keep_payload", "options",    "due_ms",
-    "attempts",      "raised",          "timed_out",   "crashed",      "generation", "token",
-    "worker",        "started_ms",      "finished_ms", "run_us",       "reason",     "error",
-    "stale_results", "result_encoding", "result",      "payload",
+    "state",         "queue",           "type",       "created_ms", "encoding",
+    "size",          "priority",        "timeout_ms", "expires_ms", "keep_payload",
+    "options",       "due_ms",          "attempts",   "raised",     "timed_out",
+    "crashed",       "generation",      "token",      "worker",     "started_ms",
+    "origin",        "finished_ms",     "run_us",     "reason",     "error",
+    "stale_results", "result_encoding", "result",     "payload",
 };
 
 constexpr const Bulk& bulk_of(Field field) { return kFieldNames[static_cast<std::size_t>(field)]; }

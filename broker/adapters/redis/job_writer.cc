@@ -32,7 +32,12 @@ void JobWriter::write(const core::JobWrite& write, CommandBuffer& out) {
   out.id(keys_.job, job.id);
   out.literal(bulk_of(Field::kState));
   out.literal(bulk_of(job.state));
-  if (write.stored == core::State::kNone) write_once(job, out);
+  if (write.stored == core::State::kNone) {
+    write_once(job, out);
+  } else if (!write.stored_queue.empty()) {
+    put_text(out, Field::kQueue, job.queue);
+    if (!job.origin.empty()) put_text(out, Field::kOrigin, job.origin);
+  }
   write_now(job, out);
   write_attempts(write, out);
   if (write.stored == core::State::kNone) {
@@ -46,6 +51,7 @@ void JobWriter::write(const core::JobWrite& write, CommandBuffer& out) {
 
 void JobWriter::write_once(const core::JobRecord& job, CommandBuffer& out) {
   put_text(out, Field::kQueue, job.queue);
+  if (!job.origin.empty()) put_text(out, Field::kOrigin, job.origin);
   put_text(out, Field::kType, job.type);
   put_time(out, Field::kCreated, job.created);
   if (job.encoding != core::Encoding::kNone) {
@@ -93,7 +99,7 @@ void JobWriter::write_attempts(const core::JobWrite& write, CommandBuffer& out) 
   for (const core::Attempt& attempt : write.attempts) {
     // A replayed job counts its attempts anew, and keeps the old ones.
     std::string name = "attempt:";
-    if (write.job.generation > 0) (name += std::to_string(write.job.generation)) += '.';
+    if (attempt.generation > 0) (name += std::to_string(attempt.generation)) += '.';
     out.arg(name += std::to_string(attempt.number));
     out.arg(attempt_.build(attempt));
   }
@@ -125,19 +131,23 @@ void JobWriter::drop(const core::JobWrite& write, CommandBuffer& out) {
     if (job.worker.empty()) del(Field::kWorker);
     if (job.started == core::Wall{}) del(Field::kStarted);
   }
-  const bool no_error = write.attempts.empty() ? was_final && !core::is_final(job.state)
+  const bool no_error = write.attempts.empty() ? was_final
                                                : write.attempts.back().error_type.empty() &&
                                                      write.attempts.back().error_message.empty();
   const bool failed_before = job.raised + job.timed_out + job.crashed > 0 || job.generation > 0;
   if (failed_before && (no_error || job.state == core::State::kSucceeded)) del(Field::kError);
-  if (was_final && !core::is_final(job.state)) {
+  if (was_final) {
     if (job.attempts == 0) del(Field::kAttempts);
     if (job.raised == 0) del(Field::kRaised);
     if (job.timed_out == 0) del(Field::kTimedOut);
     if (job.crashed == 0) del(Field::kCrashed);
-    for (const Field field :
-         {Field::kFinished, Field::kRun, Field::kReason, Field::kResultEncoding, Field::kResult})
-      del(field);
+    if (job.expires == core::Wall{}) del(Field::kExpires);
+    if (job.finished == core::Wall{}) del(Field::kFinished);
+    if (job.run.count() == 0) del(Field::kRun);
+    if (job.reason == core::DeadReason::kNone) del(Field::kReason);
+    if (job.result_encoding == core::Encoding::kNone) del(Field::kResultEncoding);
+    if (!job.result) del(Field::kResult);
+    if (!write.stored_queue.empty() && job.origin.empty()) del(Field::kOrigin);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <random>
 #include <utility>
 
+#include "adapters/redis/index_scan.h"
 #include "adapters/redis/server_check.h"
 #include "adapters/redis/stored_job_reader.h"
 
@@ -19,7 +20,16 @@ ReadLink::ReadLink(const RedisOptions& options, const Keys& keys)
 
 bool ReadLink::ask(ports::ReadRequest request) {
   if (ended_ || questions_.size() >= options_.most_reads) return false;
-  questions_.push_back({std::move(request), 0, {}});
+  questions_.emplace_back().request = std::move(request);
+  if (greeted_) ask_more();
+  return true;
+}
+
+bool ReadLink::ask(ports::ScanRequest request) {
+  if (ended_ || questions_.size() >= options_.most_reads) return false;
+  Question& question = questions_.emplace_back();
+  question.request = {request.tag, {}, ports::ReadRequest::What::kHead};
+  question.scan = std::move(request);
   if (greeted_) ask_more();
   return true;
 }
@@ -78,6 +88,12 @@ void ReadLink::ask_more() {
   const std::size_t most = window();
   while (asked_whole_ < questions_.size() && under_way_ < most) {
     Question& question = questions_[asked_whole_];
+    if (question.scan && !question.listed) {
+      if (question.listing) break;
+      list(question, out);
+      ++under_way_;
+      break;
+    }
     const auto& ids = question.request.ids;
     while (question.asked < ids.size() && under_way_ < most) {
       ask_job(keys_, ids[question.asked++], question.request.what, out);
@@ -87,11 +103,7 @@ void ReadLink::ask_more() {
     ++asked_whole_;
   }
   // A question about nothing is answered at once.
-  while (events_ && !questions_.empty() && questions_.front().request.ids.empty()) {
-    events_->push_back(ports::ReadDone{questions_.front().request.tag, {}});
-    questions_.pop_front();
-    --asked_whole_;
-  }
+  while (events_ && asked_whole_ > 0 && questions_.front().request.ids.empty()) finish_front();
   sending_ = out.take();
   if (sending_.empty()) return;
   connection_.send(sending_);
@@ -117,16 +129,74 @@ bool ReadLink::on_reply(const Reply& reply) {
   usual_bytes_ = std::max(usual_bytes_ - usual_bytes_ / 8, reply.bytes() + 1);
   until_ = now_ + options_.reply_timeout;
   Question& question = questions_.front();
+  if (question.scan && !question.listed) {
+    take_list(question, reply);
+    return true;
+  }
   ports::StoredJob& job = question.jobs.emplace_back();
   job.id = question.request.ids[question.jobs.size() - 1];
   job.job.id = job.id;
   if (read_job(reply, question.request.what, job) == ReadOutcome::kUnreadable && options_.log)
     options_.log("the fields of job " + core::to_string(job.id) + " cannot be read");
   if (question.jobs.size() < question.request.ids.size()) return true;
-  events_->push_back(ports::ReadDone{question.request.tag, std::move(question.jobs)});
+  finish_front();
+  return true;
+}
+
+void ReadLink::finish_front() {
+  Question& question = questions_.front();
+  if (question.scan) {
+    ports::ScanDone done;
+    done.tag = question.request.tag;
+    done.last = question.last;
+    done.end = question.request.ids.empty()
+                   ? question.scan->after
+                   : core::IndexPlace{question.times.back(), question.request.ids.back()};
+    // The index and the hashes were read one after the other.
+    std::erase_if(question.jobs, [&](const ports::StoredJob& job) {
+      return !job.found || job.job.state != question.scan->state ||
+             job.queue != question.scan->queue;
+    });
+    done.jobs = std::move(question.jobs);
+    for (ports::StoredJob& job : done.jobs) job.rebind();
+    events_->push_back(std::move(done));
+  } else {
+    events_->push_back(ports::ReadDone{question.request.tag, std::move(question.jobs)});
+  }
   questions_.pop_front();
   --asked_whole_;
-  return true;
+}
+
+void ReadLink::list(Question& question, CommandBuffer& out) const {
+  const ports::ScanRequest& scan = *question.scan;
+  question.listing = true;
+  out.next("ZRANGE", 9);
+  out.arg(keys_.index_of(scan.queue, scan.state));
+  out.number(scan.after.time.time_since_epoch().count());
+  out.arg("+inf");
+  out.arg("BYSCORE");
+  out.arg("LIMIT");
+  out.number(question.passed);
+  out.number(scan.limit);
+  out.arg("WITHSCORES");
+}
+
+void ReadLink::take_list(Question& question, const Reply& reply) const {
+  const ports::ScanRequest& scan = *question.scan;
+  const std::size_t entries = reply.is_array() ? reply.size() / 2 : 0;
+  for (std::size_t i = 1; i + 1 < reply.size(); i += 2) {
+    core::IndexPlace place;
+    place.time = read_score(reply.text(i + 1));
+    // Within one time the index is in the order of the ids' texts, which is that of the ids.
+    if (!core::parse_job_id(reply.text(i), place.id) || place <= scan.after) continue;
+    question.request.ids.push_back(place.id);
+    question.times.push_back(place.time);
+  }
+  question.listing = false;
+  question.last = entries < scan.limit;
+  // A page's worth of entries of one time, all seen before: further on.
+  question.passed += entries;
+  question.listed = question.last || !question.request.ids.empty();
 }
 
 void ReadLink::lost() {
@@ -138,6 +208,11 @@ void ReadLink::lost() {
   for (Question& question : questions_) {
     question.asked = 0;
     question.jobs.clear();
+    if (!question.scan) continue;
+    question.listed = question.listing = question.last = false;
+    question.passed = 0;
+    question.request.ids.clear();
+    question.times.clear();
   }
   until_ = now_ + backoff_.next();
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "adapters/redis/backoff.h"
+#include "adapters/redis/command_buffer.h"
 #include "adapters/redis/connection.h"
 #include "adapters/redis/keys.h"
 #include "adapters/redis/redis_options.h"
@@ -24,6 +25,7 @@ class ReadLink {
 
   /// False when options.most_reads questions wait already.
   bool ask(ports::ReadRequest request);
+  bool ask(ports::ScanRequest request);
   void poll(core::Steady now, std::vector<ports::StoreEvent>& events);
   void descriptors(std::vector<pollfd>& out) const;
   std::optional<core::Steady> deadline() const;
@@ -39,6 +41,13 @@ class ReadLink {
     ports::ReadRequest request;
     std::size_t asked = 0;
     std::deque<ports::StoredJob> jobs;
+    /// A page of an index: first its entries, which become the ids, then as any question.
+    std::optional<ports::ScanRequest> scan;
+    bool listed = false;
+    bool listing = false;           // asked for
+    std::size_t passed = 0;         // entries at the front that the page before had
+    std::vector<core::Wall> times;  // of the ids, in the index
+    bool last = false;
   };
 
   void start();
@@ -46,6 +55,9 @@ class ReadLink {
   void ask_more();
   std::size_t window() const;
   bool on_reply(const Reply& reply);
+  void list(Question& question, CommandBuffer& out) const;
+  void take_list(Question& question, const Reply& reply) const;
+  void finish_front();
   void lost();
 
   const RedisOptions& options_;

@@ -5,6 +5,7 @@
 #include <array>
 #include <string>
 
+#include "adapters/redis/queue_fields.h"
 #include "adapters/redis/stored_job_reader.h"
 
 namespace jobwire::redis {
@@ -92,6 +93,30 @@ ports::Result<ports::RecoveredFinals> Recovery::finals() {
   page.last = scan_.done();
   if (page.last) scanning_ = false;
   return page;
+}
+
+ports::Result<std::vector<ports::RecoveredQueue>> Recovery::queues() {
+  if (auto status = scan_.begin({}); !status) return status.failure();
+  std::vector<ports::RecoveredQueue> found;
+  for (const std::string& name : scan_.queues()) found.push_back({name, {}});
+  for (std::size_t first = 0; first < found.size(); first += kKeysPerPage) {
+    CommandBuffer out;
+    const std::size_t end = std::min(found.size(), first + kKeysPerPage);
+    for (std::size_t i = first; i < end; ++i) {
+      out.next("HMGET", kSettingNames.size() + 2);
+      out.joined(keys_.queue, found[i].queue);
+      for (const std::string_view name : kSettingNames) out.arg(name);
+    }
+    std::size_t at = first;
+    const auto take = [&](const Reply& reply) {
+      core::QueueSettings& settings = found[at++].settings;
+      for (std::size_t i = 0; i + 1 < reply.size() && i < kSettingNames.size(); ++i) {
+        if (!reply.is_nil(i + 1)) read_setting(i, reply.text(i + 1), settings);
+      }
+    };
+    if (auto status = link_.call(out.take(), end - first, take); !status) return status.failure();
+  }
+  return found;
 }
 
 ports::Result<std::vector<ports::RecoveredDedup>> Recovery::dedups() {

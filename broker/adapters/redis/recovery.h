@@ -21,6 +21,7 @@ class Recovery {
   void restart();
   ports::Result<ports::RecoveredPage> jobs();
   ports::Result<ports::RecoveredFinals> finals();
+  ports::Result<std::vector<ports::RecoveredQueue>> queues();
   ports::Result<std::vector<ports::RecoveredDedup>> dedups();
   ports::Result<std::vector<core::HostId>> hosts();
   ports::Result<std::vector<ports::ContractFile>> contracts();

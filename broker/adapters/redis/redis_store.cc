@@ -42,6 +42,10 @@ bool RedisStore::read(ports::ReadRequest request) {
   return opened_ && !commits_.away() && reads_.ask(std::move(request));
 }
 
+bool RedisStore::scan(ports::ScanRequest request) {
+  return opened_ && !commits_.away() && reads_.ask(std::move(request));
+}
+
 void RedisStore::poll(core::Steady now, std::vector<ports::StoreEvent>& events) {
   if (!opened_) return;
   commits_.poll(now, events);

@@ -26,6 +26,9 @@ class RedisStore final : public ports::Store {
   ports::Result<ports::StoreOpened> open() override;
   ports::Result<ports::RecoveredPage> recover_jobs() override { return recovery_.jobs(); }
   ports::Result<ports::RecoveredFinals> recover_finals() override { return recovery_.finals(); }
+  ports::Result<std::vector<ports::RecoveredQueue>> recover_queues() override {
+    return recovery_.queues();
+  }
   ports::Result<std::vector<ports::RecoveredDedup>> recover_dedups() override {
     return recovery_.dedups();
   }
@@ -40,6 +43,7 @@ class RedisStore final : public ports::Store {
   void commit(const core::Batch& batch) override;
   bool ready() const override { return opened_ && commits_.ready(); }
   bool read(ports::ReadRequest request) override;
+  bool scan(ports::ScanRequest request) override;
   void poll(core::Steady now, std::vector<ports::StoreEvent>& events) override;
   void descriptors(std::vector<pollfd>& out) const override;
   std::optional<core::Steady> deadline() const override;

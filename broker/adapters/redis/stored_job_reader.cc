@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "adapters/redis/stored_job_reader.h"
 
+#include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "adapters/redis/attempt_buffer.h"
 #include "adapters/redis/job_fields.h"
@@ -32,55 +34,66 @@ ReadOutcome finish(bool readable, ports::StoredJob& job) {
   return readable ? ReadOutcome::kFound : ReadOutcome::kUnreadable;
 }
 
-/// `attempt:3`, or `attempt:2.3` after two replays; 0 when it is neither.
-std::uint64_t attempt_order(std::string_view name) {
+struct AttemptName {
+  std::uint32_t generation = 0;
+  std::uint32_t number = 0;  // 0: it is none
+};
+
+/// `attempt:3`, or `attempt:2.3` after two replays.
+AttemptName attempt_named(std::string_view name) {
   constexpr std::string_view kPrefix = "attempt:";
-  if (!name.starts_with(kPrefix)) return 0;
+  AttemptName attempt;
+  if (!name.starts_with(kPrefix)) return attempt;
   name.remove_prefix(kPrefix.size());
   const char* end = name.data() + name.size();
-  std::uint32_t first = 0;
-  std::uint32_t second = 0;
-  const auto at = std::from_chars(name.data(), end, first);
-  if (at.ec != std::errc{}) return 0;
-  if (at.ptr == end) return first;
-  std::from_chars(at.ptr + 1, end, second);
-  return (std::uint64_t{first} << 32) + second;
+  const auto at = std::from_chars(name.data(), end, attempt.number);
+  if (at.ec != std::errc{}) return {};
+  if (at.ptr == end) return attempt;
+  attempt.generation = attempt.number;
+  attempt.number = 0;
+  std::from_chars(at.ptr + 1, end, attempt.number);
+  return attempt;
 }
 
-ReadOutcome read_everything(const Reply& reply, ports::StoredJob& job) {
+ReadOutcome read_everything(const Reply& reply, bool whole_attempts, ports::StoredJob& job) {
   if (reply.size() == 1) return ReadOutcome::kMissing;
   bool readable = true;
-  std::uint64_t last_attempt = 0;
-  std::size_t last_attempt_at = 0;
+  AttemptName last;
+  std::size_t last_at = 0;
   for (std::size_t i = 1; i + 1 < reply.size(); i += 2) {
     const std::string_view name = reply.text(i);
     if (const auto field = field_named(name)) {
       readable = readable && read_field(*field, reply.text(i + 1), job);
-    } else if (const std::uint64_t order = attempt_order(name); order > last_attempt) {
-      last_attempt = order;
-      last_attempt_at = i + 1;
+      continue;
     }
+    const AttemptName attempt = attempt_named(name);
+    if (attempt.number == 0) continue;
+    if (std::pair(attempt.generation, attempt.number) > std::pair(last.generation, last.number)) {
+      last = attempt;
+      last_at = i + 1;
+    }
+    core::Attempt read;
+    if (!whole_attempts || !read_attempt(reply.text(i + 1), read)) continue;
+    read.generation = attempt.generation;
+    read.number = static_cast<std::uint16_t>(attempt.number);
+    job.attempts.push_back(std::move(read));
   }
+  std::sort(job.attempts.begin(), job.attempts.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.generation, a.number) < std::pair(b.generation, b.number);
+  });
   // A job that succeeded after it had failed keeps its attempts, yet has no error.
   const bool failed = !job.error_type.empty() || !job.error_message.empty();
-  if (failed && last_attempt_at != 0) job.error = error_of_attempt(reply.text(last_attempt_at));
+  if (failed && last_at != 0) job.error = error_of_attempt(reply.text(last_at));
   complete(job.job);
   return finish(readable && whole(job), job);
 }
 
-}  // namespace
-
-void ask_recovered(const Keys& keys, const core::JobId& id, CommandBuffer& out) {
-  out.next("HMGET", kRecoveredFields + 2);
-  out.id(keys.job, id);
-  for (std::size_t i = 0; i < kRecoveredFields; ++i) out.literal(kFieldNames[i]);
-}
-
-ReadOutcome read_recovered(const Reply& reply, ports::StoredJob& job) {
-  if (!reply.is_array() || reply.size() != kRecoveredFields + 1) return ReadOutcome::kUnreadable;
+/// The first `count` fields, as HMGET gives them.
+ReadOutcome read_first(const Reply& reply, std::size_t count, ports::StoredJob& job) {
+  if (!reply.is_array() || reply.size() != count + 1) return ReadOutcome::kUnreadable;
   bool readable = true;
   bool any = false;
-  for (std::size_t i = 0; i < kRecoveredFields; ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     if (reply.is_nil(i + 1)) continue;
     any = true;
     readable = readable && read_field(static_cast<Field>(i), reply.text(i + 1), job);
@@ -90,21 +103,46 @@ ReadOutcome read_recovered(const Reply& reply, ports::StoredJob& job) {
   return finish(readable && whole(job), job);
 }
 
+void ask_first(const Keys& keys, const core::JobId& id, std::size_t count, CommandBuffer& out) {
+  out.next("HMGET", count + 2);
+  out.id(keys.job, id);
+  for (std::size_t i = 0; i < count; ++i) out.literal(kFieldNames[i]);
+}
+
+}  // namespace
+
+void ask_recovered(const Keys& keys, const core::JobId& id, CommandBuffer& out) {
+  ask_first(keys, id, kRecoveredFields, out);
+}
+
+ReadOutcome read_recovered(const Reply& reply, ports::StoredJob& job) {
+  return read_first(reply, kRecoveredFields, job);
+}
+
 void ask_job(const Keys& keys, const core::JobId& id, ports::ReadRequest::What what,
              CommandBuffer& out) {
-  if (what == ports::ReadRequest::What::kEverything) {
-    out.next("HGETALL", 2);
-    out.id(keys.job, id);
-    return;
+  using What = ports::ReadRequest::What;
+  switch (what) {
+    case What::kHead:
+      return ask_first(keys, id, kHeadFields, out);
+    case What::kEverything:
+    case What::kWhole:
+      out.next("HGETALL", 2);
+      out.id(keys.job, id);
+      return;
+    case What::kPayload:
+      out.next("HMGET", kPayloadFields.size() + 2);
+      out.id(keys.job, id);
+      for (const Field field : kPayloadFields) out.literal(bulk_of(field));
+      return;
   }
-  out.next("HMGET", kPayloadFields.size() + 2);
-  out.id(keys.job, id);
-  for (const Field field : kPayloadFields) out.literal(bulk_of(field));
 }
 
 ReadOutcome read_job(const Reply& reply, ports::ReadRequest::What what, ports::StoredJob& job) {
+  using What = ports::ReadRequest::What;
   if (!reply.is_array()) return ReadOutcome::kUnreadable;
-  if (what == ports::ReadRequest::What::kEverything) return read_everything(reply, job);
+  if (what == What::kHead) return read_first(reply, kHeadFields, job);
+  if (what != What::kPayload) return read_everything(reply, what == What::kWhole, job);
   if (reply.size() != kPayloadFields.size() + 1) return ReadOutcome::kUnreadable;
   if (reply.is_nil(1)) return ReadOutcome::kMissing;
   bool readable = true;

@@ -15,7 +15,7 @@ void ask_recovered(const Keys& keys, const core::JobId& id, CommandBuffer& out);
 /// Puts the answer into `job`, which knows its id and is otherwise fresh.
 ReadOutcome read_recovered(const Reply& reply, ports::StoredJob& job);
 
-/// HMGET of the payload, or HGETALL.
+/// HMGET of the payload or of the head, or HGETALL.
 void ask_job(const Keys& keys, const core::JobId& id, ports::ReadRequest::What what,
              CommandBuffer& out);
 ReadOutcome read_job(const Reply& reply, ports::ReadRequest::What what, ports::StoredJob& job);

@@ -407,5 +407,209 @@ TEST_F(GoldenTest, AnswersToWorkersAndCancelsAreEncoded) {
   expect_encoded(effects, "cancel_reply");
 }
 
+TEST_F(GoldenTest, QueueCommands) {
+  const auto look = decoded<core::QueueAsked>("queue_look");
+  EXPECT_EQ(look.session, kSession);
+  EXPECT_EQ(look.request, 50U);
+  EXPECT_EQ(look.action, core::QueueAction::kLook);
+  EXPECT_EQ(look.queue, "");
+  EXPECT_EQ(look.after, "images");
+  EXPECT_EQ(look.limit, 100U);
+  const auto pause = decoded<core::QueueAsked>("queue_pause");
+  EXPECT_EQ(pause.action, core::QueueAction::kPause);
+  EXPECT_EQ(pause.queue, "images");
+  EXPECT_EQ(pause.by, "ada");
+  EXPECT_EQ(pause.why, "größer");
+  EXPECT_EQ(pause.until_ms, 1700000100000);
+  EXPECT_EQ(decoded<core::QueueAsked>("queue_weight").weight, 10U);
+}
+
+TEST_F(GoldenTest, QueueRepliesAreEncoded) {
+  core::QueueView mail;
+  mail.name = "mail";
+  mail.settings = {1, true, true, "ada", "disk", wall(1700000000000), wall(1700000100000)};
+  mail.scheduled = 1;
+  mail.queued = 2;
+  mail.running = 3;
+  mail.bytes = 600;
+  mail.workers = 4;
+  mail.dead = 5;
+  mail.finished = 6;
+  core::QueueView news;
+  news.name = "news";
+  news.settings.weight = 10;
+  core::Effects effects;
+  effects.queue_replies = {
+      {kSession, 50, core::Code::kNone, "", core::Millis{0}, {mail, news}, true}};
+  expect_encoded(effects, "queue_reply");
+  effects = {};
+  effects.queue_replies = {
+      {kSession, 51, core::Code::kStoreUnavailable, "Redis is away", core::Millis{500}, {}, false}};
+  expect_encoded(effects, "queue_reply_refused");
+}
+
+TEST_F(GoldenTest, AQueueReplyEndsWhereItsEnvelopeWouldBeTooLarge) {
+  const std::string why(1024, 'x');
+  std::vector<std::string> names;
+  for (int i = 0; i < 1000; ++i) names.push_back("queue-" + std::to_string(10'000 + i));
+  core::QueueReplyOut reply;
+  reply.session = kSession;
+  for (const std::string& name : names) {
+    core::QueueView view;
+    view.name = name;
+    view.settings.why = why;
+    reply.queues.push_back(view);
+  }
+  struct Sink : OutgoingSink {
+    void put(const Outgoing& message) override {
+      ++messages;
+      envelope.assign(message.envelope.begin(), message.envelope.end());
+    }
+    int messages = 0;
+    Buffer envelope;
+  } sink;
+  encoder_.queue_replies(std::span(&reply, 1), sink);
+  ASSERT_EQ(sink.messages, 1);
+  EXPECT_LE(sink.envelope.size(), kMaxEnvelopeBytes);
+  const QueueReply* body = GetMessage(sink.envelope.data())->body_as_QueueReply();
+  ASSERT_LT(body->queues()->size(), 1000U);
+  ASSERT_TRUE(body->next());
+  EXPECT_EQ(body->next()->str(), names[body->queues()->size() - 1]);
+}
+
+TEST_F(GoldenTest, Sweeps) {
+  const auto purge = decoded<core::SweepAsked>("sweep_purge");
+  EXPECT_EQ(purge.request, 53U);
+  EXPECT_EQ(purge.action, core::SweepAction::kPurge);
+  EXPECT_EQ(purge.filter.queue, "images");
+  EXPECT_EQ(purge.filter.before, core::Wall{});
+  EXPECT_FALSE(purge.dry_run);
+  const auto replay = decoded<core::SweepAsked>("sweep_replay");
+  EXPECT_EQ(replay.action, core::SweepAction::kReplay);
+  EXPECT_EQ(replay.filter.type, "thumbnail");
+  EXPECT_EQ(replay.filter.reason, core::DeadReason::kRaised);
+  EXPECT_EQ(replay.filter.error, "ValueError");
+  EXPECT_EQ(replay.filter.before, wall(1700000000000));
+  EXPECT_THAT(replay.filter.ids, ElementsAre(job(10), job(30)));
+  EXPECT_EQ(replay.by, "ada");
+  EXPECT_EQ(replay.why, "fixed");
+  EXPECT_TRUE(replay.dry_run);
+  EXPECT_EQ(replay.rate_per_s, 100U);
+  EXPECT_EQ(replay.limit, 1000U);
+  EXPECT_EQ(replay.to_queue, "again");
+}
+
+TEST_F(GoldenTest, SweepReportsAreEncoded) {
+  core::SweepReportOut report;
+  report.session = kSession;
+  report.request = 54;
+  report.matched = 7;
+  report.done = 5;
+  report.failed = 1;
+  report.finished = true;
+  report.before = wall(1700000000000);
+  core::Effects effects;
+  effects.sweep_reports = {report};
+  expect_encoded(effects, "sweep_report");
+  core::SweepReportOut refused;
+  refused.session = kSession;
+  refused.request = 54;
+  refused.code = core::Code::kQuotaExceeded;
+  refused.message = "16 sweeps are under way";
+  refused.finished = true;
+  refused.retry_after = core::Millis{1000};
+  effects.sweep_reports = {refused};
+  expect_encoded(effects, "sweep_report_refused");
+}
+
+TEST_F(GoldenTest, DeadQuery) {
+  const golden::Golden message = [] {
+    const std::string place = text_of(DeadPlace{"images", {wall(1), job(10)}});
+    golden::Golden made = good("dead_query");
+    made.envelope =
+        schema().message(R"({"body_type": "DeadQuery", "body": {"request": 55, "after": ")" +
+                         place + R"(", "limit": 9000, "full": true}})");
+    return made;
+  }();
+  const Decoded& answer = decoder_.decode(received(message.envelope, {}), sender_of("operator"));
+  const auto query = std::get<DeadQueryIn>(answer);
+  EXPECT_EQ(query.request, 55U);
+  EXPECT_EQ(query.after.queue, "images");
+  EXPECT_EQ(query.after.place, (core::IndexPlace{wall(1), job(10)}));
+  EXPECT_EQ(query.limit, 500U);
+  EXPECT_TRUE(query.full);
+}
+
+TEST_F(GoldenTest, DeadImportAndDeadPageAreEachOthersInverse) {
+  const auto import = decoded<DeadImportIn>("dead_import");
+  EXPECT_TRUE(import.bad.empty());
+  EXPECT_EQ(import.good.by, "ada");
+  ASSERT_EQ(import.good.jobs.size(), 1U);
+  const core::Submission& spec = import.good.jobs[0];
+  EXPECT_EQ(spec.id, job(10));
+  EXPECT_EQ(text(spec.payload), "hello");
+  EXPECT_EQ(spec.priority, 9);
+  ASSERT_TRUE(spec.options);
+  const core::ImportedJob& dead = import.good.imports[0];
+  EXPECT_EQ(dead.origin_queue, "photos");
+  EXPECT_EQ(dead.reason, core::DeadReason::kRaised);
+  EXPECT_EQ(dead.created, wall(1700000000000));
+  EXPECT_EQ(dead.died, wall(1700000005000));
+  EXPECT_EQ(dead.attempts, 2);
+  EXPECT_EQ(dead.crashed, 1);
+  EXPECT_EQ(dead.generation, 1U);
+  ASSERT_EQ(dead.attempt_list.size(), 1U);
+  EXPECT_EQ(dead.attempt_list[0].token, token(40));
+  EXPECT_EQ(dead.attempt_list[0].error_type, "builtins.ValueError");
+
+  DeadPageOut page;
+  page.session = kSession;
+  page.request = 55;
+  page.full = true;
+  page.next = "images:2";
+  ports::StoredJob& stored = page.jobs.emplace_back();
+  stored.id = stored.job.id = spec.id;
+  stored.queue = spec.queue;
+  stored.origin = dead.origin_queue;
+  stored.type = spec.type;
+  stored.error_type = "builtins.ValueError";
+  stored.error_message = "no such größe";
+  stored.attempts = dead.attempt_list;
+  stored.job.encoding = spec.encoding;
+  stored.job.priority = spec.priority;
+  stored.job.keep_payload = spec.keep_payload;
+  stored.job.timeout = core::Millis(static_cast<std::int64_t>(spec.timeout_ms));
+  stored.job.options = spec.options;
+  stored.job.payload = core::Bytes::copy_of(spec.payload);
+  stored.job.payload_size = 5;
+  stored.job.reason = dead.reason;
+  stored.job.created = dead.created;
+  stored.job.finished = dead.died;
+  stored.job.attempts = dead.attempts;
+  stored.job.raised = dead.raised;
+  stored.job.crashed = dead.crashed;
+  stored.job.generation = dead.generation;
+  stored.rebind();
+  struct Sink : OutgoingSink {
+    void put(const Outgoing& message) override {
+      envelope.assign(message.envelope.begin(), message.envelope.end());
+      blob.assign(message.blob.begin(), message.blob.end());
+    }
+    Buffer envelope;
+    Buffer blob;
+  } sink;
+  encoder_.dead_page(page, sink);
+  EXPECT_EQ(schema().text_of(sink.envelope), good("dead_page").text);
+  EXPECT_EQ(sink.blob, good("dead_page").blob);
+  DeadPageOut refused;
+  refused.session = kSession;
+  refused.request = 55;
+  refused.code = core::Code::kStoreUnavailable;
+  refused.message = "Redis is away";
+  refused.retry_after = core::Millis{500};
+  encoder_.dead_page(refused, sink);
+  EXPECT_EQ(schema().text_of(sink.envelope), good("dead_page_refused").text);
+}
+
 }  // namespace
 }  // namespace jobwire::wire

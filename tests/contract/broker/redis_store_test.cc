@@ -90,6 +90,7 @@ TEST_F(RedisLayout, AttemptsKeepTheirFieldsThroughAReplay) {
   core::JobWrite again = changed(job, core::State::kDead);
   again.stored = core::State::kRunning;
   again.job.generation = 1;
+  attempt.generation = 1;
   again.attempts.push_back(attempt);
   core::Batch second = batch(2);
   second.jobs.push_back(again);

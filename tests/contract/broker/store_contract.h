@@ -18,6 +18,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -712,6 +713,217 @@ TYPED_TEST_P(StoreContract, CommitsAndQuestionsGoOnSideBySide) {
   }
 }
 
+// Dead jobs 0 … count-1 of queue "images"; each dies at 5000 + number / together.
+inline core::Batch deaths(std::uint64_t sequence, std::uint64_t count, std::uint64_t together) {
+  core::Batch dead = batch(sequence);
+  for (std::uint64_t number = 0; number < count; ++number) {
+    core::JobWrite write = queued(number);
+    write.job.state = core::State::kDead;
+    write.job.reason = core::DeadReason::kRaised;
+    write.job.attempts = write.job.raised = 1;
+    write.job.finished = wall(static_cast<std::int64_t>(5'000 + number / together));
+    core::Attempt attempt;
+    attempt.number = 1;
+    attempt.outcome = core::Outcome::kRaised;
+    attempt.error_type = "app.Bad";
+    attempt.error_message = "number " + std::to_string(number);
+    attempt.error = core::Bytes::copy_of(std::string_view("buffer"));
+    write.attempts.push_back(attempt);
+    dead.jobs.push_back(write);
+  }
+  return dead;
+}
+
+TYPED_TEST_P(StoreContract, AScanWalksAnIndexInItsOrderFromPageToPage) {
+  Driver broker = this->broker();
+  broker.open();
+  // A page of 10, and 25 that died at one moment: places within it, too.
+  broker.commit(deaths(1, 60, 25));
+  std::vector<core::JobId> expected;
+  for (std::uint64_t number = 0; number < 60; ++number) expected.push_back(id(number));
+  std::sort(expected.begin(), expected.end(), [](const auto& a, const auto& b) { return a < b; });
+  std::vector<core::JobId> found;
+  core::IndexPlace after;
+  bool last = false;
+  for (int page = 0; !last; ++page) {
+    ASSERT_LT(page, 30);
+    const ports::ScanDone done = broker.scan("images", core::State::kDead, after, 10);
+    ASSERT_TRUE(done.last || !done.jobs.empty());
+    ASSERT_LE(done.jobs.size(), 10U);
+    for (const ports::StoredJob& job : done.jobs) found.push_back(job.id);
+    if (!done.jobs.empty()) {
+      EXPECT_EQ(done.end, (core::IndexPlace{done.jobs.back().job.finished, done.jobs.back().id}));
+    }
+    after = done.end;
+    last = done.last;
+  }
+  std::vector<core::JobId> in_order = found;
+  std::sort(in_order.begin(), in_order.end());
+  EXPECT_EQ(in_order, expected) << "each once";
+  EXPECT_THAT(broker.scan("images", core::State::kDead, after, 10).jobs, ::testing::IsEmpty());
+  EXPECT_TRUE(broker.scan("none", core::State::kDead, {}, 10).last);
+  EXPECT_TRUE(broker.scan("images", core::State::kQueued, {}, 10).jobs.empty());
+}
+
+TYPED_TEST_P(StoreContract, AScanReadsHeadsAndAWholeReadTheAttempts) {
+  Driver broker = this->broker();
+  broker.open();
+  broker.commit(deaths(1, 1, 1));
+  const ports::ScanDone done = broker.scan("images", core::State::kDead, {}, 10);
+  ASSERT_EQ(done.jobs.size(), 1U);
+  EXPECT_TRUE(done.last);
+  EXPECT_EQ(describe(done.jobs[0]),
+            "dead queue=images type=thumbnail encoding=3 priority=4 size=9 created=1000 attempts=1 "
+            "raised=1 finished=5000 reason=1 error_type=app.Bad error_message=number 0");
+  EXPECT_TRUE(done.jobs[0].attempts.empty());
+  const auto whole = broker.read({id(0)}, ports::ReadRequest::What::kWhole);
+  ASSERT_EQ(whole.size(), 1U);
+  EXPECT_EQ(whole[0].job.payload.view(), "payload 0");
+  ASSERT_EQ(whole[0].attempts.size(), 1U);
+  EXPECT_EQ(whole[0].attempts[0].number, 1);
+  EXPECT_EQ(whole[0].attempts[0].generation, 0U);
+  EXPECT_EQ(whole[0].attempts[0].outcome, core::Outcome::kRaised);
+  EXPECT_EQ(whole[0].attempts[0].error.view(), "buffer");
+  const auto head = broker.read({id(0), id(7)}, ports::ReadRequest::What::kHead);
+  EXPECT_EQ(describe(head[0]), describe(done.jobs[0]));
+  EXPECT_FALSE(head[1].found);
+}
+
+TYPED_TEST_P(StoreContract, AWalkSeesWhatStaysAlthoughTheRestLeaves) {
+  Driver broker = this->broker();
+  broker.open();
+  broker.commit(deaths(1, 30, 1));
+  const ports::ScanDone first = broker.scan("images", core::State::kDead, {}, 10);
+  core::Batch gone = batch(2);
+  for (std::uint64_t number = 0; number < 15; ++number)
+    gone.removals.push_back({id(number), "images", core::State::kDead});
+  broker.commit(gone);
+  const ports::ScanDone second = broker.scan("images", core::State::kDead, first.end, 10);
+  ASSERT_EQ(second.jobs.size(), 10U);
+  EXPECT_EQ(second.jobs.front().id, id(15));
+  EXPECT_EQ(second.jobs.back().id, id(24));
+}
+
+TYPED_TEST_P(StoreContract, AReplayMovesAJobAndLeavesNothingOfItsDeath) {
+  Driver broker = this->broker();
+  broker.open();
+  core::Batch first = deaths(1, 1, 1);
+  first.jobs[0].job.expires = wall(4'000);
+  broker.commit(first);
+  core::JobWrite replay = queued(0);
+  replay.stored = core::State::kDead;
+  replay.stored_queue = "images";
+  replay.job.queue = "again";
+  replay.job.origin = "images";
+  replay.job.generation = 1;
+  core::Batch second = batch(2);
+  second.jobs.push_back(replay);
+  broker.commit(second);
+  const std::string head =
+      "queued queue=again origin=images type=thumbnail encoding=3 priority=4 size=9";
+  auto jobs = broker.read({id(0)}, ports::ReadRequest::What::kEverything);
+  EXPECT_EQ(describe(jobs[0]), head + " payload='payload 0' created=1000 generation=1");
+  EXPECT_TRUE(broker.scan("images", core::State::kDead, {}, 10).jobs.empty());
+  EXPECT_EQ(broker.scan("again", core::State::kQueued, {}, 10).jobs.size(), 1U);
+
+  // It dies again, and goes back to where it came from.
+  core::JobWrite death = replay;
+  death.stored = core::State::kQueued;
+  death.stored_queue = "";
+  death.job.state = core::State::kDead;
+  death.job.reason = core::DeadReason::kCrashed;
+  death.job.finished = wall(9'000);
+  death.job.attempts = death.job.crashed = 1;
+  core::Attempt attempt;
+  attempt.number = 1;
+  attempt.generation = 1;
+  attempt.outcome = core::Outcome::kCrashed;
+  attempt.error_type = "jobwire.WorkerCrashed";
+  death.attempts.push_back(attempt);
+  core::Batch third = batch(3);
+  third.jobs.push_back(death);
+  broker.commit(third);
+  const auto whole = broker.read({id(0)}, ports::ReadRequest::What::kWhole);
+  ASSERT_EQ(whole[0].attempts.size(), 2U);
+  EXPECT_EQ(whole[0].attempts[0].generation, 0U);
+  EXPECT_EQ(whole[0].attempts[1].generation, 1U);
+  core::JobWrite back = replay;
+  back.stored_queue = "again";
+  back.job.queue = "images";
+  back.job.origin = "";
+  back.job.generation = 2;
+  core::Batch fourth = batch(4);
+  fourth.jobs.push_back(back);
+  broker.commit(fourth);
+  jobs = broker.read({id(0)}, ports::ReadRequest::What::kEverything);
+  EXPECT_EQ(describe(jobs[0]),
+            "queued queue=images type=thumbnail encoding=3 priority=4 size=9 payload='payload 0' "
+            "created=1000 generation=2");
+}
+
+TYPED_TEST_P(StoreContract, AJobThatIsReplayedAndCancelledInOneBatchIsCancelled) {
+  Driver broker = this->broker();
+  broker.open();
+  broker.commit(deaths(1, 1, 1));
+  core::JobWrite write = queued(0);
+  write.stored = core::State::kDead;
+  write.job.state = core::State::kCancelled;
+  write.job.generation = 1;
+  write.job.finished = wall(6'000);
+  write.drop_payload = true;
+  core::Batch second = batch(2);
+  second.jobs.push_back(write);
+  broker.commit(second);
+  const auto jobs = broker.read({id(0)}, ports::ReadRequest::What::kEverything);
+  EXPECT_EQ(describe(jobs[0]),
+            "cancelled queue=images type=thumbnail encoding=3 priority=4 size=9 created=1000 "
+            "generation=1 finished=6000");
+}
+
+TYPED_TEST_P(StoreContract, AnImportedJobClaimsNoDedupKey) {
+  Driver broker = this->broker();
+  broker.open();
+  core::Batch first = deaths(1, 1, 1);
+  auto options = std::make_shared<core::JobOptions>();
+  options->dedup_key = "used";
+  options->dedup_window = core::Millis(60'000);
+  first.jobs[0].job.options = options;
+  broker.commit(first);
+  EXPECT_EQ(broker.everything().count("dedup used"), 0U);
+}
+
+TYPED_TEST_P(StoreContract, SettingsOfQueuesAreKeptAndTakenBack) {
+  Driver broker = this->broker();
+  broker.open();
+  core::QueueSettings paused;
+  paused.weight = 7;
+  paused.paused = paused.draining = true;
+  paused.by = "ada";
+  paused.why = "größer \n disk";
+  paused.since = wall(1'000);
+  paused.until = wall(2'000);
+  core::Batch first = batch(1);
+  first.settings = {{"images", {}}, {"images", paused}, {"mail", {}}};
+  first.settings[2].settings.weight = 3;
+  broker.commit(first);
+  Driver next = this->broker();
+  next.open();
+  auto all = next.everything();
+  EXPECT_EQ(all["queue images"],
+            "7 paused draining by=ada why=größer \n disk since=1000 until=2000");
+  EXPECT_EQ(all["queue mail"], "3 by= why= since=0 until=0");
+  core::Batch second = batch(2);
+  core::QueueSettings open = paused;
+  open.open();
+  open.weight = 1;
+  second.settings = {{"images", open}};
+  next.commit(second);
+  EXPECT_EQ(next.everything().count("queue images"), 0U);
+  auto queues = next->recover_queues();
+  ASSERT_TRUE(static_cast<bool>(queues));
+  ASSERT_EQ(queues->size(), 2U) << "a queue that was ever used stays known";
+}
+
 REGISTER_TYPED_TEST_SUITE_P(
     StoreContract, EachOpenRaisesTheEpochAndKeepsTheSequence, ABatchIsReadBackAsItWasWritten,
     RecoveryReadsWhatIsNotFinalWithoutPayloads, RecoveryOfManyJobsComesInPages,
@@ -725,6 +937,9 @@ REGISTER_TYPED_TEST_SUITE_P(
     AFinishedJobIsKeptUntilItIsRemoved, DedupKeysAreRecoveredWithTheTimeThatIsLeft,
     AHostIsRecoveredUntilItHasLeft, ContractsThatAreKeptReplaceAllOthersAndOutliveTheBroker,
     QuestionsAreAnsweredInTheirOrder, MoreQuestionsThanTheBoundAreTurnedAway,
-    CommitsAndQuestionsGoOnSideBySide);
+    CommitsAndQuestionsGoOnSideBySide, AScanWalksAnIndexInItsOrderFromPageToPage,
+    AScanReadsHeadsAndAWholeReadTheAttempts, AWalkSeesWhatStaysAlthoughTheRestLeaves,
+    AReplayMovesAJobAndLeavesNothingOfItsDeath, AJobThatIsReplayedAndCancelledInOneBatchIsCancelled,
+    AnImportedJobClaimsNoDedupKey, SettingsOfQueuesAreKeptAndTakenBack);
 
 }  // namespace jobwire::testing

@@ -86,6 +86,7 @@ std::string Driver::events() const {
             [](const ports::StoreBack& e) { return "StoreBack " + std::to_string(e.repaired); },
             [](const ports::Fenced& e) { return "Fenced (" + e.message + ")"; },
             [](const ports::StoreDiverged& e) { return "StoreDiverged (" + e.message + ")"; },
+            [](const ports::ScanDone&) { return std::string("ScanDone"); },
             [](const ports::ReadDone& e) { return "ReadDone " + std::to_string(e.tag); },
             [](const ports::StoreRoom&) { return std::string("StoreRoom"); },
         },
@@ -100,6 +101,16 @@ std::deque<ports::StoredJob> Driver::read(std::vector<core::JobId> ids,
   auto done = next<ports::ReadDone>("an answer");
   EXPECT_EQ(done.tag, tag_);
   return std::move(done.jobs);
+}
+
+ports::ScanDone Driver::scan(std::string queue, core::State state, core::IndexPlace after,
+                             std::uint32_t limit) {
+  const std::uint64_t tag = ++tag_;
+  const ports::ScanRequest request{tag, std::move(queue), state, after, limit};
+  until("a scan to be taken", [&] { return store_->scan(request); });
+  ports::ScanDone done = next<ports::ScanDone>("the answer to a scan");
+  EXPECT_EQ(done.tag, tag);
+  return done;
 }
 
 std::map<std::string, std::string> Driver::everything() {
@@ -125,6 +136,14 @@ std::map<std::string, std::string> Driver::everything() {
   }
   auto dedups = store_->recover_dedups();
   for (const auto& dedup : *dedups) all["dedup " + dedup.key] = core::to_string(dedup.job);
+  auto queues = store_->recover_queues();
+  for (const auto& [queue, settings] : *queues) {
+    if (settings == core::QueueSettings{}) continue;
+    all["queue " + queue] = std::to_string(settings.weight) + (settings.paused ? " paused" : "") +
+                            (settings.draining ? " draining" : "") + " by=" + settings.by +
+                            " why=" + settings.why + " since=" + ms(settings.since) +
+                            " until=" + ms(settings.until);
+  }
   auto hosts = store_->recover_hosts();
   for (const auto& host : *hosts) all["host " + core::to_hex(host.bytes)] = "here";
   if (ids.empty()) return all;
@@ -143,6 +162,7 @@ std::string describe(const ports::StoredJob& stored) {
     if (value != 0) add(name, std::to_string(value));
   };
   if (!job.queue.empty()) add("queue", std::string(job.queue));
+  if (!job.origin.empty()) add("origin", std::string(job.origin));
   if (!job.type.empty()) add("type", std::string(job.type));
   number("encoding", static_cast<int>(job.encoding));
   add("priority", std::to_string(job.priority));

@@ -54,6 +54,8 @@ class Driver {
   /// What the store last said of its room; not among the events, since it comes when it will.
   bool scarce() const { return scarce_; }
 
+  ports::ScanDone scan(std::string queue, core::State state, core::IndexPlace after,
+                       std::uint32_t limit);
   std::deque<ports::StoredJob> read(std::vector<core::JobId> ids, ports::ReadRequest::What what);
 
   /// All that the store can say: each job with all of its fields, dedup keys, hosts.

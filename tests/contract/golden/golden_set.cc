@@ -306,8 +306,10 @@ std::vector<Golden> golden_messages(const Schema& schema) {
            R"("request": 54, "code": "QuotaExceeded", "message": "16 sweeps are under way",
               "finished": true, "retry_after_ms": 1000)"));
   add("dead_query", "operator",
-      body("DeadQuery", "\"request\": 55, \"filter\": " + filter +
-                            R"(, "after": "images:1", "limit": 500, "full": true)"));
+      body(
+          "DeadQuery",
+          "\"request\": 55, \"filter\": " + filter +
+              R"(, "after": "images:1700000000000:0a0b0c0d-0e0f-1011-1213-141516171819", "limit": 500, "full": true)"));
   const std::string dead_job =
       "{\"job\": {\"id\": " + id_text(10) +
       R"(, "queue": "images", "type": "thumbnail", "payload_offset": 0, "payload_size": 5, "encoding": "Utf8",
@@ -381,6 +383,24 @@ std::vector<Bad> bad_messages(const Schema& schema) {
   add("sweep_by_a_producer", "producer", "WrongRole", schema.message(body("Sweep", "")));
   add("dead_query_by_a_producer", "producer", "WrongRole", schema.message(body("DeadQuery", "")));
   add("dead_import_by_a_producer", "producer", "WrongRole", schema.message(body("DeadImport", "")));
+  add("queue_command_action_unspecified", "operator", "InvalidArgument",
+      schema.message(body("QueueCommand", R"("queue": "images")")));
+  add("queue_command_action_unknown", "operator", "InvalidArgument",
+      schema.message(body("QueueCommand", R"("action": 99, "queue": "images")")));
+  add("sweep_action_unspecified", "operator", "InvalidArgument",
+      schema.message(body("Sweep", R"("by": "ada")")));
+  add("sweep_reason_unknown", "operator", "InvalidArgument",
+      schema.message(body("Sweep", R"("action": "Drop", "by": "ada", "filter": {"reason": 99})")));
+  add("dead_query_after_nowhere", "operator", "InvalidArgument",
+      schema.message(body("DeadQuery", R"("after": "images:1")")));
+  add("dead_import_by_nobody", "operator", "InvalidArgument",
+      schema.message(body("DeadImport", "")));
+  std::string many;
+  for (int i = 0; i < 1025; ++i) many += std::string(i ? "," : "") + id_text(i);
+  add("sweep_too_many_ids", "operator", "TooMany",
+      schema.message(
+          body("Sweep",
+               "\"action\": \"Drop\", \"by\": \"ada\", \"filter\": {\"ids\": [" + many + "]}")));
   add("worker_down_by_a_worker", "worker", "WrongRole",
       schema.message(body("WorkerDown", R"("worker": 1, "end": "Crashed")")));
   add("hello_role_unspecified", "none", "InvalidArgument",

@@ -85,6 +85,7 @@ inline std::size_t count_all(const Effects& e) {
   return e.refusals.size() + e.receipts.size() + e.acks.size() + e.lease_refusals.size() +
          e.results.size() + e.result_reads.size() + e.payload_reads.size() + e.revokes.size() +
          e.recalls.size() + e.dispatches.size() + e.cancel_replies.size() + e.cancel_leases.size() +
+         e.queue_replies.size() + e.sweep_reports.size() + e.dead_scans.size() +
          e.session_drops.size() + e.logs.size();
 }
 
@@ -191,6 +192,7 @@ class EngineTest : public ::testing::Test {
     return opened.session;
   }
   SessionId producer() { return open(Role::kProducer); }
+  SessionId op() { return open(Role::kOperator); }
   SessionId agent(HostId host) { return open(Role::kAgent, host); }
 
   struct Serves {

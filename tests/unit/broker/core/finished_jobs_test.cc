@@ -132,6 +132,53 @@ TEST_F(FinishedJobsTest, RemovalThatDidNotHappenComesAgainFirst) {
   EXPECT_FALSE(jobs.has_work(kStart));
 }
 
+TEST_F(FinishedJobsTest, OneThatIsTakenAwayIsForgottenAndMakesRoom) {
+  for (std::uint64_t n = 1; n <= 3; ++n) add(n);
+  EXPECT_EQ(jobs.ended(kQueue), 3U);
+  jobs.take(job_id(2));
+  EXPECT_EQ(jobs.find(job_id(2)), nullptr);
+  EXPECT_EQ(jobs.ended(kQueue), 2U);
+  add(4);
+  EXPECT_FALSE(jobs.has_work(kStart)) << "its place must not count against the bound";
+  add(2, kStart + Millis(500));
+  EXPECT_THAT(collect(kStart), ElementsAre(job_id(1)));
+  EXPECT_THAT(collect(kStart + Millis(1'000)), ElementsAre(job_id(3), job_id(4)));
+  EXPECT_THAT(collect(kStart + Millis(1'499)), IsEmpty()) << "its first place is not its place";
+  EXPECT_THAT(collect(kStart + Millis(1'500)), ElementsAre(job_id(2)));
+}
+
+TEST_F(FinishedJobsTest, PlacesOfThoseTakenAwayDoNotPileUp) {
+  FinishedJobs many{{Millis(1'000'000), 1'000'000, 1ULL << 40}, {}};
+  for (std::uint64_t n = 1; n <= 10'000; ++n)
+    many.add(job_id(n), kQueue, State::kSucceeded, kStart, Millis(0), 100);
+  for (std::uint64_t n = 2; n <= 10'000; ++n) many.take(job_id(n));
+  EXPECT_EQ(many.ended(kQueue), 1U);
+  std::vector<FinishedJobs::Removal> out;
+  many.collect(kStart + Millis(1'000'000), 100, out);
+  ASSERT_THAT(out, SizeIs(1));
+  EXPECT_EQ(out[0].id, job_id(1));
+}
+
+TEST_F(FinishedJobsTest, OneThatIsExpelledGoesNextAndIsKnownUntilItIsGone) {
+  add(1, kStart, State::kDead);
+  add(2, kStart, State::kDead);
+  jobs.expel(job_id(2));
+  ASSERT_NE(jobs.find(job_id(2)), nullptr);
+  EXPECT_TRUE(jobs.find(job_id(2))->leaving);
+  EXPECT_FALSE(jobs.find(job_id(1))->leaving);
+  EXPECT_EQ(jobs.dead(kQueue), 1U);
+  EXPECT_TRUE(jobs.has_work(kStart));
+  EXPECT_THAT(collect(kStart), ElementsAre(job_id(2)));
+  EXPECT_EQ(jobs.find(job_id(2)), nullptr);
+  EXPECT_THAT(collect(kStart + Millis(5'000)), ElementsAre(job_id(1)));
+}
+
+TEST_F(FinishedJobsTest, AnEndIsToldFromAnEarlierOneByItsTime) {
+  add(1, kStart, State::kDead);
+  EXPECT_TRUE(jobs.find(job_id(1))->ended_at(kStart));
+  EXPECT_FALSE(jobs.find(job_id(1))->ended_at(kStart - Millis(1)));
+}
+
 TEST_F(FinishedJobsTest, GoneBeforeFollowsTheYoungestThatWasRemoved) {
   const Wall made = kStart - Millis(500);
   jobs.add(job_id(1, made), kQueue, State::kSucceeded, kStart, Millis(0), 1);

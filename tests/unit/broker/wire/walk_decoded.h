@@ -65,6 +65,32 @@ class DecodedWalk {
     for (const ProgressNote& note : progress.notes) walk(note.message);
   }
 
+  void walk(const core::JobFilter& filter) {
+    walk(std::string_view(filter.queue)), walk(std::string_view(filter.type));
+    walk(std::string_view(filter.error)), objects(std::span<const core::JobId>(filter.ids));
+  }
+  void walk(const core::QueueAsked& asked) {
+    walk(asked.queue), walk(asked.by), walk(asked.why), walk(asked.after);
+  }
+  void walk(const core::SweepAsked& asked) {
+    walk(asked.filter), walk(asked.by), walk(asked.why), walk(asked.to_queue);
+  }
+  void walk(const DeadQueryIn& query) {
+    walk(query.filter), walk(std::string_view(query.after.queue));
+  }
+  void walk(const DeadImportIn& import) {
+    for (const core::Submission& job : import.good.jobs)
+      walk(job.queue), walk(job.type), walk(job.payload);
+    for (const core::ImportedJob& job : import.good.imports) {
+      walk(job.origin_queue);
+      for (const core::Attempt& attempt : job.attempt_list) {
+        walk(std::string_view(attempt.error_type)), walk(std::string_view(attempt.error_message));
+        walk(attempt.error.span()), walk(std::string_view(attempt.worker));
+      }
+    }
+    for (const core::ReceiptOut& refusal : import.bad) walk(refusal.field), walk(refusal.message);
+  }
+
   std::uint64_t sum_ = 0;
 };
 

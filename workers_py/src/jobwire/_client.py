@@ -11,9 +11,10 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 from uuid import UUID
 
+from jobwire._answers import ClientStats
 from jobwire._enqueue import run_blocking
 from jobwire._errors import ClientError, InvalidJob, SetupError
 from jobwire._producer_session import ProducerSession, Settings
@@ -147,7 +148,8 @@ class Client:
     cancel = blocking(Verbs.cancel)
     close = blocking(Verbs.close)
 
-    def stats(self) -> Any:
+    def stats(self) -> ClientStats:
+        """What the client has done so far."""
         return self._verbs.stats()
 
     def __enter__(self) -> Client:

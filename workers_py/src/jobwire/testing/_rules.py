@@ -25,6 +25,7 @@ class Move(Enum):
 
     SUBMIT = "submit"
     SUBMIT_DELAYED = "submit-delayed"
+    IMPORT = "import"
     DUE = "due"
     LEASE = "lease"
     ADOPT = "adopt"
@@ -42,6 +43,7 @@ _S = JobState
 TRANSITIONS: dict[tuple[JobState | None, Move], JobState] = {
     (None, Move.SUBMIT): _S.QUEUED,
     (None, Move.SUBMIT_DELAYED): _S.SCHEDULED,
+    (None, Move.IMPORT): _S.DEAD,
     (_S.SCHEDULED, Move.DUE): _S.QUEUED,
     (_S.SCHEDULED, Move.CANCEL): _S.CANCELLED,
     (_S.SCHEDULED, Move.EXPIRE): _S.EXPIRED,

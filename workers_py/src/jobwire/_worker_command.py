@@ -42,7 +42,8 @@ def main(arguments: list[str]) -> int:
         type=_count(_MAX_WORKERS),
         default=len(os.sched_getaffinity(0)),
         metavar="N",
-        help="worker processes (default: one per usable core, here %(default)s)",
+        help="worker processes of each kind that the jobs need (default: one per usable core, "
+        "here %(default)s)",
     )
     parser.add_argument(
         "--broker",

@@ -37,7 +37,6 @@ class Move(Enum):
     CANCEL_CONFIRMED = "cancel-confirmed"
     EXPIRE = "expire"
     REPLAY = "replay"
-    IMPORT = "import"
 
 
 _S = JobState
@@ -59,7 +58,6 @@ TRANSITIONS: dict[tuple[JobState | None, Move], JobState] = {
     (_S.RUNNING, Move.BURY): _S.DEAD,
     (_S.RUNNING, Move.CANCEL_CONFIRMED): _S.CANCELLED,
     (_S.DEAD, Move.REPLAY): _S.QUEUED,
-    (None, Move.IMPORT): _S.DEAD,
 }
 
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "adapters/contracts/contract_set.h"
 
-#include <flatbuffers/reflection.h>
+#include <flatbuffers/reflection_generated.h>
 
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
 #include "adapters/contracts/method_hash.h"
+#include "adapters/contracts/payload_verifier.h"
 
 namespace jobwire::contracts {
 namespace {
@@ -31,12 +32,15 @@ bool is_sound(const reflection::Schema& schema, const reflection::Type* type) {
     return type->index() >= 0 &&
            static_cast<flatbuffers::uoffset_t>(type->index()) < schema.objects()->size();
   }
-  if (type->index() < 0) return one != BaseType::Union && one != BaseType::UType;
-  return static_cast<flatbuffers::uoffset_t>(type->index()) < schema.enums()->size();
+  const bool in_union = one == BaseType::Union || one == BaseType::UType;
+  if (type->index() < 0) return !in_union;
+  const auto index = static_cast<flatbuffers::uoffset_t>(type->index());
+  return index < schema.enums()->size() && (!in_union || schema.enums()->Get(index)->is_union());
 }
 
 bool is_sound(const reflection::Schema& schema) {
   for (const reflection::Object* object : *schema.objects()) {
+    if (object->is_struct() && (object->minalign() < 1 || object->bytesize() < 1)) return false;
     for (const reflection::Field* field : *object->fields()) {
       if (!is_sound(schema, field->type())) return false;
     }
@@ -132,9 +136,10 @@ bool ContractSet::fits(const Version& version, std::span<const std::uint8_t> pay
   aligned_.resize((payload.size() + 7) / 8);
   std::memcpy(aligned_.data(), payload.data(), payload.size());
   const auto tables = static_cast<flatbuffers::uoffset_t>(payload.size() / kBytesPerTable);
-  const bool good = flatbuffers::Verify(*version.schema, *version.request,
-                                        reinterpret_cast<const std::uint8_t*>(aligned_.data()),
-                                        payload.size(), kMaxDepth, kFewTables + tables);
+  PayloadVerifier verifier(*version.schema,
+                           {reinterpret_cast<const std::uint8_t*>(aligned_.data()), payload.size()},
+                           kMaxDepth, kFewTables + tables);
+  const bool good = verifier.is(*version.request);
   // One large payload does not keep its size for ever.
   if (aligned_.size() > kMaxFileBytes / 8) std::vector<std::uint64_t>().swap(aligned_);
   return good;

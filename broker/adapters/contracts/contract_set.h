@@ -12,7 +12,7 @@
 
 namespace jobwire::contracts {
 
-/// Contracts as binary schemas, by which payloads are verified with FlatBuffers' reflection:
+/// Contracts as binary schemas, by which payloads are verified (PayloadVerifier):
 /// bounded in depth and in tables, so that a small payload cannot cost much time.
 ///
 /// A job that carries the hash of a method here must have its request as payload; a job of that

@@ -33,7 +33,7 @@ ClientOptions patient() { return ClientOptions().submit_timeout(kLong).connect_t
 
 class OperatorTest : public testing::Test {
  protected:
-  /// Before a test reads what its script wrote down on the broker's thread.
+  /// Before a test reads what its script wrote down on the broker's thread, and before that goes.
   void sync() { static_cast<void>(broker_.jobs()); }
 
   ScriptedBroker broker_;
@@ -43,6 +43,7 @@ class OperatorTest : public testing::Test {
 TEST_F(OperatorTest, GreetsAsOperatorAndMaySubmitToo) {
   EXPECT_EQ(broker_.role(), wire::Role::Operator);
   EXPECT_TRUE(op_.client().submit(Job("resize")));
+  sync();
 }
 
 // ---------------------------------------------------------------- queues
@@ -98,6 +99,7 @@ TEST_F(OperatorTest, PauseSaysWhoWhyAndUntilAndReturnsTheQueueAsItIs) {
   EXPECT_EQ(view->workers, 5U);
   EXPECT_EQ(view->dead, 6U);
   EXPECT_EQ(view->finished, 8U);
+  sync();
 }
 
 TEST_F(OperatorTest, EachVerbIsItsActionAndQueuesComeInPages) {
@@ -118,6 +120,7 @@ TEST_F(OperatorTest, EachVerbIsItsActionAndQueuesComeInPages) {
   EXPECT_THAT(actions, testing::ElementsAre(wire::QueueAction::Drain, wire::QueueAction::Resume,
                                             wire::QueueAction::SetWeight, wire::QueueAction::Look));
   EXPECT_THAT(weights, testing::ElementsAre(0, 0, 9, 0));
+  sync();
   const auto first = op_.queues({}, 1);
   ASSERT_TRUE(first);
   EXPECT_EQ(first->next, "a");
@@ -125,6 +128,7 @@ TEST_F(OperatorTest, EachVerbIsItsActionAndQueuesComeInPages) {
   ASSERT_TRUE(second);
   EXPECT_EQ(second->queues.front().name, "b");
   EXPECT_EQ(second->next, "");
+  sync();
 }
 
 TEST_F(OperatorTest, ARefusalIsAnErrorWithItsCodeAndText) {
@@ -141,6 +145,7 @@ TEST_F(OperatorTest, ARefusalIsAnErrorWithItsCodeAndText) {
   EXPECT_EQ(view.error().code(), ErrorCode::UnknownQueue);
   EXPECT_THAT(view.error().message(), HasSubstr("no queue \"x\""));
   EXPECT_EQ(op_.pause("", By("anna")).error().code(), ErrorCode::InvalidArgument);
+  sync();
 }
 
 TEST_F(OperatorTest, ACommandIsSentAgainToTheBrokerThatComesBack) {
@@ -156,6 +161,7 @@ TEST_F(OperatorTest, ACommandIsSentAgainToTheBrokerThatComesBack) {
   });
   EXPECT_TRUE(op_.pause("q", By("anna")));
   EXPECT_EQ(commands, 2);
+  sync();
 }
 
 // ---------------------------------------------------------------- sweeps
@@ -203,6 +209,7 @@ TEST_F(OperatorTest, AReplaySaysWhatItMeansAndTellsHowFarItIs) {
   EXPECT_EQ(report->done, 2U);
   EXPECT_EQ(report->failed, 1U);
   EXPECT_TRUE(report->finished);
+  sync();
 }
 
 TEST_F(OperatorTest, ASweepGoesOnWithTheBrokerThatComesBackAndKeepsItsTimeAndItsCounts) {
@@ -231,6 +238,7 @@ TEST_F(OperatorTest, ASweepGoesOnWithTheBrokerThatComesBackAndKeepsItsTimeAndIts
   EXPECT_EQ(before, (std::vector<std::int64_t>{0, 777}));
   EXPECT_EQ(limits, (std::vector<std::uint64_t>{100, 90}));
   EXPECT_EQ(progress, (std::vector<std::uint64_t>{10}));
+  sync();
 }
 
 TEST_F(OperatorTest, ASweepThatIsRefusedOrSilentOrStoppedSaysSo) {
@@ -252,6 +260,7 @@ TEST_F(OperatorTest, ASweepThatIsRefusedOrSilentOrStoppedSaysSo) {
     EXPECT_EQ(op_.drop({}, By("anna"), {}, stop).error().code(), ErrorCode::Stopped);
   });
   sweeping.request_stop();
+  sync();
 }
 
 // ---------------------------------------------------------------- dead letters
@@ -352,6 +361,7 @@ TEST_F(OperatorTest, DeadJobsAreWalkedPageByPageWithAllThatIsKnownOfThem) {
   EXPECT_EQ(attempt.run_time, 900us);
   EXPECT_EQ(attempt.error->message, "bad size");
   EXPECT_EQ(attempt.error->frames.size(), 2U);
+  sync();
 }
 
 TEST_F(OperatorTest, AWalkEndsAfterAnError) {
@@ -368,6 +378,7 @@ TEST_F(OperatorTest, AWalkEndsAfterAnError) {
     ++steps;
   }
   EXPECT_EQ(steps, 1);
+  sync();
 }
 
 Answer receipts_for(const wire::DeadImport& import) {
@@ -448,6 +459,7 @@ TEST_F(OperatorTest, AnExportComesBackByImportAsItWas) {
   ASSERT_EQ(report->refused.size(), 1U);
   EXPECT_EQ(report->refused.front().first, 3U);
   EXPECT_EQ(report->refused.front().second.code(), ErrorCode::GoneJob);
+  sync();
 }
 
 TEST_F(OperatorTest, ALineThatIsNoDeadJobIsNamedAndThoseBeforeItAreImported) {
@@ -467,6 +479,7 @@ TEST_F(OperatorTest, ALineThatIsNoDeadJobIsNamedAndThoseBeforeItAreImported) {
     EXPECT_EQ(report.error().code(), ErrorCode::InvalidArgument);
     EXPECT_THAT(report.error().message(), HasSubstr("line 3: "));
   }
+  sync();
 }
 
 TEST_F(OperatorTest, AStreamThatFailsEndsTheExport) {
@@ -477,6 +490,7 @@ TEST_F(OperatorTest, AStreamThatFailsEndsTheExport) {
   std::ostringstream out;
   out.setstate(std::ios::badbit);
   EXPECT_EQ(op_.export_to(out).error().code(), ErrorCode::InvalidArgument);
+  sync();
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Uses every part of the library that can be used without a broker.
+// Uses what can be used without a broker of its own: a client that finds nobody, and the fake.
 #include <jobwire/client.h>
+#include <jobwire/operator.h>
+#include <jobwire/testing/fake_broker.h>
 
 #include <chrono>
 #include <cstdio>
@@ -14,6 +16,17 @@ int main() {
   if (!id) return 2;
   const jobwire::CloseReport report = client->close(10ms);
   if (report.unreceipted.size() != 1 || report.unreceipted.front() != *id) return 3;
-  std::printf("%s is not receipted, as it should be\n", id->to_string().c_str());
+  if (jobwire::Operator::connect("nonsense")) return 4;
+
+  jobwire::testing::FakeBroker broker;
+  broker.handle("echo", [](const jobwire::testing::FakeJob& job) {
+    return jobwire::testing::FakeOutcome::succeed(job.payload);
+  });
+  auto tested = broker.connect();
+  if (!tested) return 5;
+  const auto result = tested->call_async(jobwire::Job("echo", "hello")).get_for(30s);
+  if (!result || result->text() != "hello") return 6;
+  std::printf("%s is not receipted, as it should be; the fake says %s\n", id->to_string().c_str(),
+              std::string(result->text()).c_str());
   return 0;
 }

@@ -33,7 +33,8 @@ class Rig {
     for (std::size_t i = 0; i < queues; ++i) queue_names_.push_back("queue-" + std::to_string(i));
     producer_ = open(Role::kProducer);
     const std::vector<std::string_view> served(queue_names_.begin(), queue_names_.end());
-    const TypeOffer type{"type", 0};
+    TypeOffer type;
+    type.name = "type";
     for (std::size_t i = 0; i < workers; ++i) {
       const SessionId session = open(Role::kWorker);
       WorkerReady ready;

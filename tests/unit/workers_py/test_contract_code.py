@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import flatbuffers
 import pytest
 from jobwire import App, JobFailed, PayloadError, ResultError
 from jobwire._answers import JobResult, JobState, JobStatus
@@ -192,6 +193,39 @@ def test_depth_and_tables_are_bounded(matrix: Any) -> None:
         deep = matrix.Tree("", [deep])
     with pytest.raises(DecodeError, match="too deep"):
         decode(matrix.Tree, encode(deep))
+
+
+def test_few_bytes_do_not_become_very_many_values(matrix: Any) -> None:
+    # Ten levels, each of which names the one below eight times; then a long string, named often.
+    builder = flatbuffers.Builder(1024)
+    name = builder.CreateString("t")
+    level = 0
+    for depth in range(10):
+        children = 0
+        if depth:
+            builder.StartVector(4, 8, 4)
+            for _ in range(8):
+                builder.PrependUOffsetTRelative(level)
+            children = builder.EndVector()
+        builder.StartObject(2)
+        builder.PrependUOffsetTRelativeSlot(0, name, 0)
+        builder.PrependUOffsetTRelativeSlot(1, children, 0)
+        level = builder.EndObject()
+    builder.Finish(level)
+    with pytest.raises(DecodeError, match="too many tables"):
+        decode(matrix.Tree, bytes(builder.Output()))
+
+    builder = flatbuffers.Builder(1024)
+    long = builder.CreateString("x" * 100_000)
+    builder.StartVector(4, 2_000, 4)
+    for _ in range(2_000):
+        builder.PrependUOffsetTRelative(long)
+    strings = builder.EndVector()
+    builder.StartObject(17)
+    builder.PrependUOffsetTRelativeSlot(12, strings, 0)
+    builder.Finish(builder.EndObject())
+    with pytest.raises(DecodeError, match="too many times what the bytes have"):
+        decode(matrix.Vectors, bytes(builder.Output()))
 
 
 def test_missing_required_field_is_a_decode_error(small: Any) -> None:

@@ -16,7 +16,9 @@ from typing import Any, TypeVar
 import flatbuffers
 
 MAX_DEPTH = 64
-MAX_TABLES = 1_000_000
+FEW_TABLES = 64
+BYTES_PER_TABLE = 8
+FEW_BYTES = 64 << 20
 
 T = TypeVar("T")
 E = TypeVar("E", bound=IntEnum)
@@ -53,14 +55,16 @@ class OpenFlags(IntFlag, boundary=KEEP):
 
 
 class Cursor:
-    """The bytes under reading, and how many tables they may still have."""
+    """The bytes under reading, and what they may still become: what many refer to is read as often, so that a few bytes
+    could be a great many values."""
 
-    __slots__ = ("data", "depth", "tables")
+    __slots__ = ("data", "depth", "most_bytes", "tables")
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.depth = 0
-        self.tables = 0
+        self.tables = FEW_TABLES + len(data) // BYTES_PER_TABLE
+        self.most_bytes = FEW_BYTES + 4 * len(data)
 
     def follow(self, at: int) -> int:
         """Where the offset at `at` leads."""
@@ -74,6 +78,9 @@ class Cursor:
         start, count = at + 4, int(_U32.unpack_from(self.data, at)[0])
         if start + count * size > len(self.data):
             raise DecodeError(f"a vector at byte {at} leads outside")
+        self.most_bytes -= count * size
+        if self.most_bytes < 0:
+            raise DecodeError("vectors and strings that are too many times what the bytes have")
         return start, count
 
 
@@ -331,8 +338,8 @@ class Table:
         self.slots = tuple(slots)
 
     def read(self, cursor: Cursor, at: int) -> Any:
-        cursor.tables += 1
-        if cursor.tables > MAX_TABLES or cursor.depth >= MAX_DEPTH:
+        cursor.tables -= 1
+        if cursor.tables < 0 or cursor.depth >= MAX_DEPTH:
             raise DecodeError("too deep, or too many tables")
         data = cursor.data
         vtable = at - int(_I32.unpack_from(data, at)[0])

@@ -58,7 +58,7 @@ def main() -> int:
         middle = runs[len(runs) // 2]
         print(
             f"aof {aof:8}  p50 {middle['p50_us'] / 1000:.3f} ms  p90 {middle['p90_us'] / 1000:.3f} ms  "
-            f"p99 {middle['p99_us'] / 1000:.3f} ms  beside {middle['background_per_s']:.0f} jobs/s",
+            f"p99 {middle['p99_us'] / 1000:.3f} ms  receipt p50 {middle['receipt_p50_us'] / 1000:.3f} ms  beside {middle['background_per_s']:.0f} jobs/s",
             flush=True,
         )
     if arguments.json:

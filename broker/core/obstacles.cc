@@ -51,8 +51,19 @@ std::shared_ptr<const std::string> Obstacles::before(const Job& job) {
   const Lane& lane = lanes_[job.lane];
   const bool served = std::any_of(lane.servers.begin(), lane.servers.end(),
                                   [&](const auto& s) { return workers_[raw(s.group)] > 0; });
+  if (lanes_[lane.queue].settings.paused) {
+    answer_ = std::make_shared<const std::string>(about_pause(lane));
+    return answer_;
+  }
   if (!served) answer_ = std::make_shared<const std::string>(sentence(lane));
   return answer_;
+}
+
+std::string Obstacles::about_pause(const Lane& lane) {
+  const QueueSettings& settings = lanes_[lane.queue].settings;
+  std::string text =
+      "queue " + std::string(lanes_.name(lane.queue)) + " is paused by " + settings.by;
+  return settings.why.empty() ? text : text + ": " + settings.why;
 }
 
 std::string Obstacles::sentence(const Lane& lane) {

@@ -12,9 +12,10 @@
 
 namespace jobwire::core {
 
-/// Says why a job in its queue cannot start, for people: that nobody serves its queue or its type,
-/// or which contracts the workers have that do, and which one it needs. Made for the questions of
-/// one message: it counts the workers once, and looks at each lane once. O(workers + groups).
+/// Says why a job in its queue cannot start, for people: that its queue is paused, that nobody
+/// serves its queue or its type, or which contracts the workers have that do, and which one it
+/// needs. Made for the questions of one message: it counts the workers once, and looks at each lane
+/// once. O(workers + groups).
 class Obstacles {
  public:
   Obstacles(Lanes& lanes, Fleet& fleet) : lanes_(lanes), fleet_(fleet) {}
@@ -24,6 +25,7 @@ class Obstacles {
 
  private:
   void count_workers();
+  std::string about_pause(const Lane& lane);
   std::string sentence(const Lane& lane);
   std::string about_contracts(const Lane& lane);
 

@@ -70,6 +70,20 @@ TEST_F(EngineControlTest, ResumeHandsOutWhatWaited) {
   EXPECT_EQ(look(o).settings, QueueSettings{});
 }
 
+TEST_F(EngineControlTest, StatusOfAJobThatWaitsSaysThatItsQueueIsPaused) {
+  const SessionId p = producer();
+  const SessionId o = op();
+  lone_worker(4, 4);
+  QueueAsked pause = command(QueueAction::kPause);
+  pause.why = "disk";
+  done(o, pause);
+  stored_jobs(p, 1, 1);
+  const Effects out = ask(p, {job_id(1)});
+  ASSERT_THAT(out.results, SizeIs(1));
+  ASSERT_TRUE(out.results[0].obstacle);
+  EXPECT_EQ(*out.results[0].obstacle, "queue q is paused by ada: disk");
+}
+
 TEST_F(EngineControlTest, PauseRecallsWhatHasNotBegunAndLetsTheRestRun) {
   const SessionId p = producer();
   const SessionId o = op();

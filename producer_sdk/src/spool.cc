@@ -69,7 +69,9 @@ std::optional<Job> read_record(std::span<const std::byte> body) {
   if (body.size() < sizeof envelope_bytes) return std::nullopt;
   std::memcpy(&envelope_bytes, body.data(), sizeof envelope_bytes);
   body = body.subspan(sizeof envelope_bytes);
-  if (envelope_bytes > body.size() || envelope_bytes > kMaxEnvelopeBytes) return std::nullopt;
+  if (envelope_bytes == 0 || envelope_bytes > body.size() || envelope_bytes > kMaxEnvelopeBytes) {
+    return std::nullopt;
+  }
   std::vector<std::uint64_t> aligned((envelope_bytes + 7) / 8);
   std::memcpy(aligned.data(), body.data(), envelope_bytes);
   const auto* buffer = reinterpret_cast<const std::uint8_t*>(aligned.data());
@@ -153,7 +155,7 @@ Status Spool::recover(Recovered& recovered) {
   std::vector<std::byte> file(static_cast<std::size_t>(info.st_size));
   if (!read_all(fd_, file, 0)) return failed("cannot be read");
   const std::size_t known = std::min(file.size(), kFileMagic.size());
-  if (std::memcmp(file.data(), kFileMagic.data(), known) != 0) {
+  if (known > 0 && std::memcmp(file.data(), kFileMagic.data(), known) != 0) {
     return Error(ErrorCode::SpoolFailed, "spool \"" + path_ + "\": the file is no spool");
   }
   end_ = kHeaderBytes;

@@ -29,7 +29,8 @@ TEST(ResultTest, MovesWhatCannotBeCopied) {
 }
 
 TEST(ResultTest, AStatusIsDoneOrAnError) {
-  EXPECT_TRUE(Status());
+  const Status done;
+  EXPECT_TRUE(done.has_value());
   EXPECT_EQ(Status(full()).error().message(), "no room");
 }
 

@@ -193,6 +193,17 @@ Status check(const Config& config, const std::vector<Source>& sources) {
   if (limits.max_message_bytes < limits.max_payload_bytes) {
     return Failure{"max-message-bytes is less than max-payload-bytes", false};
   }
+  // One payload of the largest size must fit in: it would be told to wait for ever.
+  const core::EngineConfig& bounds = config.broker.engine;
+  const std::pair<const char*, std::uint64_t> rooms[] = {
+      {"window-bytes", bounds.window_bytes},
+      {"max-unstored-bytes", bounds.max_unstored_bytes},
+      {"max-queue-bytes", bounds.max_queue_bytes},
+  };
+  for (const auto& [name, bytes] : rooms) {
+    if (bytes < limits.max_payload_bytes)
+      return Failure{fmt::format("{} is less than max-payload-bytes", name), false};
+  }
   if (config.broker.engine.retry.cap < config.broker.engine.retry.base) {
     return Failure{"backoff-cap is less than backoff-base", false};
   }

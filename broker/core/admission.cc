@@ -24,7 +24,9 @@ Objection invalid(const char* field, const char* message) {
   return {Code::kInvalidArgument, field, message};
 }
 
-std::optional<Objection> examine_retry(const RetryPolicy& retry) {
+}  // namespace
+
+std::optional<Objection> examine(const RetryPolicy& retry) {
   if (retry.attempts > kMaxBudget) return invalid("retry.attempts", "at most 100");
   if (retry.timeouts > kMaxBudget) return invalid("retry.timeouts", "at most 100");
   if (retry.crashes > kMaxBudget) return invalid("retry.crashes", "at most 100");
@@ -50,6 +52,13 @@ std::optional<Objection> examine_retry(const RetryPolicy& retry) {
   return std::nullopt;
 }
 
+std::optional<Objection> examine(const TypeOffer& offer) {
+  if (offer.timeout_ms > kMaxTimeout) return invalid("timeout_ms", "1 ms to 7 days");
+  return offer.retry ? examine(*offer.retry) : std::nullopt;
+}
+
+namespace {
+
 std::optional<Objection> examine_options(const JobOptions& options) {
   if (options.headers.size() > kMaxHeaders) return invalid("headers", "at most 32");
   std::size_t bytes = 0;
@@ -69,7 +78,7 @@ std::optional<Objection> examine_options(const JobOptions& options) {
   if (options.result_ttl.count() < 0 || options.result_ttl.count() > kMaxSpan) {
     return invalid("result_ttl_ms", "at most 366 days");
   }
-  return options.has_retry ? examine_retry(options.retry) : std::nullopt;
+  return options.has_retry ? examine(options.retry) : std::nullopt;
 }
 
 }  // namespace

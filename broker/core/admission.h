@@ -23,6 +23,12 @@ bool is_name(std::string_view text);
 /// Judges what one submitted job says: names, ranges, times. Nothing when it is fine. Pure.
 std::optional<Objection> examine(const Submission& job, Wall now);
 
+/// Judges the ranges of a retry policy. Nothing when it is fine. Pure.
+std::optional<Objection> examine(const RetryPolicy& retry);
+
+/// ... and of what a worker says holds for the jobs of a type.
+std::optional<Objection> examine(const TypeOffer& offer);
+
 /// The policy that a job asks for, with the broker's defaults where it says nothing.
 RetryPolicy with_defaults(const RetryPolicy& asked, const RetryPolicy& defaults);
 

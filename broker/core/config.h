@@ -40,6 +40,8 @@ struct EngineConfig {
 
   // Leases.
   Micros dispatch_ahead{5'000};  // measured work that may wait in a worker beyond its slots
+  Micros recall_after{
+      20'000};  // a job that waits so long in a worker is called back for an idle one
   Millis deadline_grace{5'000};  // the broker's own deadline behind the agent's
   Millis cancel_grace{5'000};
   Millis running_mark_delay{250};  // a job that runs no longer is never written as running

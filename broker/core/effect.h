@@ -83,6 +83,13 @@ struct ResultOut {
   std::shared_ptr<const std::string> obstacle;
 };
 
+/// The latest word of a running job, to somebody who watches it or has asked for it.
+struct ProgressOut {
+  SessionId session{};
+  JobId id;
+  Progress progress;
+};
+
 /// The answer is in the store: read it, then answer the session as ResultOut would (known kFinal;
 /// kGone if not found).
 struct ResultReadOut {
@@ -154,6 +161,7 @@ struct Effects {
   std::vector<AckOut> acks;
   std::vector<LeaseRefusalOut> lease_refusals;
   std::vector<ResultOut> results;
+  std::vector<ProgressOut> progress;
   std::vector<ResultReadOut> result_reads;
   std::vector<PayloadReadOut> payload_reads;
   std::vector<RevokeOut> revokes;
@@ -170,8 +178,8 @@ struct Effects {
   /// Empties all lists and keeps their memory.
   void clear() {
     const auto empty = [](auto&... lists) { (lists.clear(), ...); };
-    empty(refusals, receipts, acks, lease_refusals, results, result_reads, payload_reads, revokes,
-          recalls, dispatches, cancel_replies, cancel_leases, queue_replies, sweep_reports,
+    empty(refusals, receipts, acks, lease_refusals, results, progress, result_reads, payload_reads,
+          revokes, recalls, dispatches, cancel_replies, cancel_leases, queue_replies, sweep_reports,
           dead_scans, session_drops, logs);
   }
 };

@@ -5,21 +5,30 @@
 #include <variant>
 
 namespace jobwire::core {
+namespace {
+
+constexpr std::uint32_t kLeastRecordBytes = 300;
+
+}  // namespace
 
 Engine::Engine(const EngineConfig& config, std::uint64_t seed, std::uint64_t epoch,
                std::uint64_t sequence)
     : config_(config),
       random_(seed),
+      hash_seed_(Random(~seed).next()),
       epoch_(epoch),
+      jobs_(hash_seed_),
+      fleet_(hash_seed_),
       lanes_(jobs_, fleet_),
       finished_({config.keep_finished, config.keep_finished_jobs, config.keep_finished_bytes},
-                {config.keep_dead, config.keep_dead_jobs, config.keep_finished_bytes}),
+                {config.keep_dead, config.keep_dead_jobs, config.keep_finished_bytes}, hash_seed_),
+      fetches_(0, Id16Hash<JobIdTag>(hash_seed_)),
       sequence_(sequence) {}
 
 bool Engine::restore(const JobRecord& record, Now now) {
   const bool waits = record.state == State::kScheduled || record.state == State::kQueued ||
                      record.state == State::kRunning;
-  if (!waits || record.priority > 9 || record.timeout.count() <= 0 ||
+  if (!waits || record.priority > 9 || record.timeout.count() < 0 ||
       jobs_.find(record.id) != kNoJob)
     return false;
   const JobIx ix = jobs_.insert(record.id);
@@ -45,6 +54,8 @@ bool Engine::restore(const JobRecord& record, Now now) {
   job.generation = record.generation;
   job.adoptable = true;
   if (!record.origin.empty()) job.more().origin = lanes_.queue(record.origin);
+  // The store knows times of day alone.
+  job.by_the_clock = record.state == State::kScheduled && record.attempts == 0;
   if (record.options) job.more().options = record.options;
   Queue& queue = lanes_[lanes_.queue_of(job)];
   ++queue.jobs;
@@ -58,8 +69,11 @@ bool Engine::restore(const JobRecord& record, Now now) {
   return true;
 }
 
-void Engine::restore_final(const JobId& id, std::string_view queue, State state, Wall finished) {
-  finished_.add(id, lanes_.queue(queue), state, finished, Millis{0}, 0);
+void Engine::restore_final(const JobId& id, std::string_view queue, State state, Wall finished,
+                           Wall goes) {
+  // How much the store holds for it is not known; a record at the least.
+  const Millis ttl = goes == Wall{} ? Millis{0} : std::max(Millis(1), goes - finished);
+  finished_.add(id, lanes_.queue(queue), state, finished, ttl, kLeastRecordBytes);
 }
 
 void Engine::restore_dedup(std::string_view key, const JobId& job, Millis left, Now now) {
@@ -90,7 +104,9 @@ void Engine::end_turn(Now now, Effects& out) {
   lift_closed(now);
   run_sweeps(now, out);
   take_late_marks(now);
+  tell_progress(now, out);
   dispatch(now, out);
+  recall_held_up(now, out);
 }
 
 std::optional<Steady> Engine::next_deadline() const {
@@ -98,6 +114,8 @@ std::optional<Steady> Engine::next_deadline() const {
   Steady next = next_check_;
   if (const auto timer = timers_.next()) next = std::min(next, *timer);
   if (!late_marks_.empty()) next = std::min(next, late_marks_.front().due);
+  if (const auto word = progress_.next()) next = std::min(next, *word);
+  if (recall_check_at_) next = std::min(next, *recall_check_at_);
   if (!batch_under_way_ && !store_away_ && !dirty_.empty()) next = std::min(next, retry_batch_at_);
   if (adopting_until_) next = std::min(next, *adopting_until_);
   if (!closed_until_.empty()) next = std::min(next, lift_check_);
@@ -118,6 +136,7 @@ Engine::Counts Engine::counts() const {
   counts.finished = finished_.size();
   counts.leases = fleet_.leases();
   counts.workers = fleet_.workers();
+  counts.groups = lanes_.living_groups();
   counts.sessions = sessions_.size();
   counts.unstored_jobs = unstored_jobs_;
   counts.unstored_bytes = unstored_bytes_;

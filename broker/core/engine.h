@@ -20,6 +20,7 @@
 #include "core/fleet.h"
 #include "core/job_table.h"
 #include "core/lanes.h"
+#include "core/progress.h"
 #include "core/random.h"
 #include "core/record.h"
 #include "core/sweep.h"
@@ -51,9 +52,13 @@ class Engine {
 
   /// A job that had not ended. False when it makes no sense (and was left out).
   bool restore(const JobRecord& job, Now now);
-  void restore_final(const JobId& id, std::string_view queue, State state, Wall finished);
+  /// `goes`: at a time of its own; zero: with the others.
+  void restore_final(const JobId& id, std::string_view queue, State state, Wall finished,
+                     Wall goes = {});
+  void restore_gone_before(Wall moment) { finished_.restore_gone_before(moment); }
   void restore_queue(std::string_view queue, const QueueSettings& settings, Now now);
   void restore_dedup(std::string_view key, const JobId& job, Millis left, Now now);
+  void restore_type(const TypeWrite& type);
   /// A host that was there before: its workers may still run our jobs.
   void restore_host(const HostId& id);
   /// Opens the adoption window if there is anybody to wait for. Until it closes nothing is
@@ -83,6 +88,7 @@ class Engine {
     std::size_t finished = 0;
     std::size_t leases = 0;
     std::size_t workers = 0;
+    std::size_t groups = 0;  // of workers that serve the same
     std::size_t sessions = 0;
     std::uint64_t unstored_jobs = 0;
     std::uint64_t unstored_bytes = 0;
@@ -136,8 +142,11 @@ class Engine {
   bool too_many_contracts(std::string_view type, std::uint64_t contract);
   std::optional<Code> full(const Session& session, std::string_view queue, std::uint64_t bytes,
                            Now now) const;
+  /// False when too many watch it already.
+  bool can_watch(Job& job, SessionId session);
+  /// Requires: can_watch().
   void watch(Job& job, SessionId session);
-  void cancel(SessionId session, std::uint64_t request, JobIx ix, Now now, Effects& out);
+  void cancel(const CancelAsked& event, JobIx ix, Now now, Effects& out);
   /// Requires: it is leased.
   void ask_to_stop(const Job& job, Effects& out);
   /// The state that peers may see: an end that is not stored yet is not an end, since a crash could
@@ -172,7 +181,27 @@ class Engine {
   void move(Job& job, Move move);
   void enter(Job& job, State state);
   LeaseToken new_token();
-  const RetryPolicy& policy_of(const Job& job) const;
+
+  // engine_types.cc
+  /// A job's own policy, with its type's and then the broker's where it says nothing.
+  RetryPolicy policy_of(const Job& job);
+  Millis timeout_of(const Job& job);
+  void declare(TypeIx type, const TypeOffer& offer);
+  void note_declared(TypeIx type);
+
+  // engine_recall.cc
+  /// Asks for a lease, unless it has started. Requires: its worker is connected.
+  void recall(LeaseIx ix, Effects& out);
+  void recall_held_up(Now now, Effects& out);
+  /// True when something still waits in that worker and was not asked for.
+  bool relieve(WorkerIx ix, Now now, Effects& out);
+  bool idle_elsewhere(const Job& job);
+
+  // engine_progress.cc
+  void on(const ProgressReported& event, Now now, Effects& out);
+  void tell_progress(Now now, Effects& out);
+  /// With the answer to a question.
+  void answer_progress(JobIx ix, SessionId session, Effects& out) const;
 
   // engine_hosts.cc
   void on(const SessionOpened& event, Now now, Effects& out);
@@ -182,6 +211,8 @@ class Engine {
   void on(const WorkerDown& event, Now now, Effects& out);
   void reconcile(WorkerIx worker, std::span<const HeldLease> held, Now now, Effects& out);
   bool adopt(WorkerIx worker, const HeldLease& held, Now now, Effects& out);
+  /// The oldest leases, as many as there are slots: nobody can be asked any more.
+  std::vector<LeaseToken> presumed_running(const Worker& worker);
   void retire_worker(WorkerIx worker, std::span<const LeaseToken> running, const Failed& failure,
                      Now now, Effects& out);
   void lose_host(const HostId& id, Now now, std::string_view why, Effects& out);
@@ -241,6 +272,10 @@ class Engine {
 
   // engine_dispatch.cc
   void fire_timers(Now now);
+  /// The time of day has moved on by itself: what waits for it is due by the new one.
+  void follow_clock(Now now);
+  /// Whether anything may be handed out at all.
+  bool dispatches() const;
   void dispatch(Now now, Effects& out);
   void dispatch_group(GroupIx ix, Now now, Effects& out);
   LaneIx pick_lane(Group::Served& served, Effects& out);
@@ -279,6 +314,7 @@ class Engine {
 
   EngineConfig config_;
   Random random_;
+  std::uint64_t hash_seed_;  // ids come from outside: nobody can choose ids that collide
   std::uint64_t epoch_;
   std::uint64_t lease_counter_ = 0;
 
@@ -287,6 +323,7 @@ class Engine {
   Lanes lanes_;
   FinishedJobs finished_;
   Timers timers_;
+  ProgressBoard progress_;
   /// Payloads asked for, and the lanes that wait for them: their jobs may be gone when they come.
   std::unordered_map<JobId, LaneIx, Id16Hash<JobIdTag>> fetches_;
   std::unordered_map<SessionId, Session> sessions_;
@@ -312,6 +349,7 @@ class Engine {
   std::deque<JobIx> dirty_;
   std::vector<QueueIx> changed_queues_;
   std::vector<HostWrite> host_writes_;
+  std::vector<TypeIx> declared_types_;  // their defaults wait to be written, each once
   std::vector<JobId> stale_notes_;
   /// A change that is written only if it still holds a moment later: the job runs under this token,
   /// or (zero token) waits in its queue after a delay.
@@ -322,6 +360,7 @@ class Engine {
     LeaseToken token;
   };
   std::deque<LateMark> late_marks_;
+  std::optional<Steady> recall_check_at_;  // something waits in a worker
   Batch batch_;
   std::vector<Staged> staged_;
   std::vector<WorkerIx> to_acknowledge_;
@@ -340,6 +379,8 @@ class Engine {
   Steady store_full_until_{};
   bool shutting_down_ = false;
 
+  std::optional<Millis>
+      clock_offset_;  // of the time of day against steady time, when last looked at
   std::optional<Steady> adopting_until_;
   std::set<HostId> awaited_hosts_;
   std::vector<JobIx> orphans_;  // running, says the store, at nobody who has come back

@@ -32,11 +32,6 @@ LeaseToken Engine::new_token() {
   return token;
 }
 
-const RetryPolicy& Engine::policy_of(const Job& job) const {
-  const bool own = job.extra && job.extra->options && job.extra->options->has_retry;
-  return own ? job.extra->options->retry : config_.retry;
-}
-
 LeaseIx Engine::bind(JobIx ix, WorkerIx worker, const LeaseToken& token, Move move, Now now) {
   Job& job = jobs_[ix];
   if (job.linked) lanes_.unlink(ix);
@@ -44,7 +39,10 @@ LeaseIx Engine::bind(JobIx ix, WorkerIx worker, const LeaseToken& token, Move mo
   job.adoptable = false;
   job.started = now.wall;
   job.lease = fleet_.add_lease(ix, worker, token, estimate(lanes_.type_of(job)), now.steady);
+  fleet_[job.lease].timeout_ms = static_cast<std::uint32_t>(timeout_of(job).count());
   late_marks_.push_back({now.steady + config_.running_mark_delay, ix, job.id.tail(), token});
+  if (fleet_[worker].leases > fleet_[worker].slots && !recall_check_at_)
+    recall_check_at_ = now.steady + config_.recall_after;
   return job.lease;
 }
 
@@ -56,7 +54,7 @@ void Engine::grant(JobIx ix, WorkerIx worker_ix, std::uint16_t offer, Now now, E
   dispatch.token = fleet_[lease].token;
   dispatch.job = job.id;
   dispatch.payload = job.payload;
-  dispatch.timeout = Millis(job.timeout_ms);
+  dispatch.timeout = Millis(fleet_[lease].timeout_ms);
   dispatch.type = offer;
   dispatch.attempt = static_cast<std::uint16_t>(job.attempts + 1);
   dispatch.encoding = job.encoding;
@@ -144,6 +142,7 @@ void Engine::fail(JobIx ix, const Failed& failed, Now now) {
   if (verdict.retry) {
     move(job, Move::kRetry);
     job.due = now.wall + verdict.delay;
+    job.by_the_clock = false;
     ++job.timer_stamp;  // a due time from before its adoption means nothing any more
     mark_dirty(ix);
   } else {
@@ -213,6 +212,7 @@ void Engine::on(const ResultsReported& event, Now now, Effects& out) {
       continue;
     }
     Job& job = jobs_[ix];
+    worker.held_up = false;
     if (report.outcome == Outcome::kHandedBack) {
       give_back(ix, now);
       continue;
@@ -264,7 +264,8 @@ void Engine::on(const HandedBack& event, Now now, Effects& out) {
     if (std::find(event.tokens.begin(), event.tokens.end(), token) != event.tokens.end()) {
       jobs.push_back(fleet_[lease].job);
       const Job& job = jobs_[fleet_[lease].job];
-      asked = asked && (job.cancelling || lanes_[lanes_.queue_of(job)].settings.paused);
+      asked = asked && (fleet_[lease].recalled || job.cancelling ||
+                        lanes_[lanes_.queue_of(job)].settings.paused);
     }
   }
   // It is about to stop. Given them again, it would hand them back again.

@@ -248,8 +248,7 @@ void Engine::recall_unstarted(QueueIx queue, Effects& out) {
     const Worker& worker = fleet_[WorkerIx{i}];
     if (!worker.alive || !worker.connected) continue;
     for (LeaseIx lease = worker.oldest; lease != kNoLease; lease = fleet_[lease].next) {
-      if (lanes_.queue_of(jobs_[fleet_[lease].job]) == queue)
-        out.recalls.push_back({worker.session, fleet_[lease].token});
+      if (lanes_.queue_of(jobs_[fleet_[lease].job]) == queue) recall(lease, out);
     }
   }
 }

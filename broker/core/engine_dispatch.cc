@@ -14,6 +14,8 @@ constexpr std::uint32_t kUnknownRunUs = 1'000'000;
 constexpr std::size_t kFetchAtOnce = 256;
 constexpr std::uint64_t kFetchBytes = 4ULL << 20;
 constexpr std::size_t kMaxTimersPerTurn = 5'000;
+/// Less than that is a clock that runs a little fast.
+constexpr Millis kClockStep{500};
 
 }  // namespace
 
@@ -23,7 +25,29 @@ std::uint32_t Engine::estimate(TypeIx type) const {
   return static_cast<std::uint32_t>(std::clamp(run_us, 1.0, 1e9));
 }
 
+void Engine::follow_clock(Now now) {
+  const Millis offset =
+      now.wall.time_since_epoch() - std::chrono::floor<Millis>(now.steady.time_since_epoch());
+  const Millis ahead = offset - clock_offset_.value_or(offset);
+  if (!clock_offset_ || ahead <= -kClockStep || ahead >= kClockStep) clock_offset_ = offset;
+  if (ahead < kClockStep) return;  // set back: each timer looks again when it fires
+  jobs_.for_each([&](JobIx ix) {
+    Job& job = jobs_[ix];
+    const bool scheduled = job.state == State::kScheduled && job.by_the_clock;
+    if (scheduled && job.stored == State::kScheduled && !job.dirty) {
+      timers_.set({now.steady + std::max(Millis{0}, job.due - now.wall), job.id.tail(), ix,
+                   ++job.timer_stamp, Timers::Kind::kDue});
+    }
+    const bool waits = job.state == State::kQueued || job.state == State::kScheduled;
+    if (waits && job.expires != Wall{}) {
+      timers_.set({now.steady + std::max(Millis{0}, job.expires - now.wall), job.id.tail(), ix, 0,
+                   Timers::Kind::kExpire});
+    }
+  });
+}
+
 void Engine::fire_timers(Now now) {
+  follow_clock(now);
   timers_.sweep(
       [&](const Timers::Entry& entry) { return jobs_[entry.job].id.tail() != entry.id_tail; });
   for (std::size_t i = 0; i < kMaxTimersPerTurn; ++i) {
@@ -42,6 +66,11 @@ void Engine::fire_timers(Now now) {
       }
       finish(entry->job, Move::kExpire, now);
     } else if (job.state == State::kScheduled && job.timer_stamp == entry->stamp && !job.dirty) {
+      if (job.by_the_clock && now.wall < job.due) {
+        timers_.set({now.steady + (job.due - now.wall), entry->id_tail, entry->job, entry->stamp,
+                     Timers::Kind::kDue});
+        continue;
+      }
       move(job, Move::kDue);
       job.due = Wall{};
       late_marks_.push_back(
@@ -51,13 +80,15 @@ void Engine::fire_timers(Now now) {
   }
 }
 
-void Engine::dispatch(Now now, Effects& out) {
-  if (adopting_until_ || shutting_down_) return;
+bool Engine::dispatches() const {
+  if (adopting_until_ || shutting_down_) return false;
   // While the store does not take what workers report, no more of it is asked for.
-  if (unstored_report_bytes_ >= config_.max_unstored_bytes ||
-      dirty_.size() >= unstored_jobs_ + config_.max_unstored_jobs) {
-    return;
-  }
+  return unstored_report_bytes_ < config_.max_unstored_bytes &&
+         dirty_.size() < unstored_jobs_ + config_.max_unstored_jobs;
+}
+
+void Engine::dispatch(Now now, Effects& out) {
+  if (!dispatches()) return;
   std::vector<GroupIx> hot;
   hot.swap(lanes_.hot());
   for (const GroupIx ix : hot) {

@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cstring>
 #include <unordered_set>
+#include <utility>
 
 #include "core/admission.h"
 #include "core/engine.h"
@@ -35,6 +36,11 @@ std::uint64_t grant_of(const LeaseToken& token) {
   std::uint64_t grant;
   std::memcpy(&grant, token.bytes.data(), sizeof grant);
   return grant;
+}
+
+std::string label_of(std::string_view host, WorkerNumber number) {
+  return std::string(host.empty() ? std::string_view("worker") : host) + "/" +
+         std::to_string(static_cast<std::uint64_t>(number));
 }
 
 std::string describe(const WorkerDown& event) {
@@ -75,13 +81,12 @@ void Engine::on(const SessionOpened& event, Now now, Effects& out) {
     worker.session = event.session;
     worker.connected = true;
     worker.pid = event.pid;
-    worker.label =
-        std::string(event.host_name.empty() ? std::string_view("worker") : event.host_name) + "/" +
-        std::to_string(static_cast<std::uint64_t>(number));
+    worker.label = label_of(event.host_name, number);
     worker.unsettled.clear();
     worker.settled = 0;
     lanes_.set_room(ix, Room::kNone);
-    worker.group = kNoGroup;  // until it says Ready
+    lanes_.leave(ix);  // until it says Ready
+    worker.ready = false;
     if (!alone) {
       // It lives as long as its agent beats: one that never greets is as silent as one that stops.
       const auto [host, fresh] = fleet_.hosts().try_emplace(event.host);
@@ -111,12 +116,7 @@ void Engine::on(const SessionClosed& event, Now now, Effects& out) {
     if (event.polite) {
       retire_worker(session.worker, {}, {}, now, out);
     } else if (worker.host.is_zero()) {
-      std::vector<LeaseToken> running;
-      LeaseIx lease = worker.oldest;
-      for (std::uint16_t i = 0; i < worker.slots && lease != kNoLease;
-           ++i, lease = fleet_[lease].next) {
-        running.push_back(fleet_[lease].token);
-      }
+      const std::vector<LeaseToken> running = presumed_running(worker);
       Failed failure;
       failure.outcome = Outcome::kCrashed;
       failure.error_type = "jobwire.WorkerLost";
@@ -139,7 +139,7 @@ void Engine::refresh_room(WorkerIx ix) {
   if (worker.connected && worker.group != kNoGroup && worker.declined_at == Steady{}) {
     if (worker.leases < worker.slots) {
       room = Room::kIdle;
-    } else if (worker.leases < worker.credit &&
+    } else if (worker.leases < worker.credit && !worker.held_up &&
                worker.load_us < static_cast<std::uint64_t>(config_.dispatch_ahead.count())) {
       room = Room::kAhead;
     }
@@ -183,6 +183,8 @@ void Engine::on(const WorkerReady& event, Now now, Effects& out) {
       return refuse_all(Code::kInvalidArgument, "accepts: without a contract");
     if (offer.version.size() > kMaxVersionBytes)
       return refuse_all(Code::kInvalidArgument, "version: at most 128 bytes");
+    if (const auto objection = examine(offer))
+      return refuse_all(objection->code, objection->message);
   }
   if (lanes_.queue_names().size() + event.queues.size() > config_.max_queues + kMaxServed ||
       lanes_.type_names().size() + event.types.size() > config_.max_types + kMaxServed) {
@@ -200,11 +202,12 @@ void Engine::on(const WorkerReady& event, Now now, Effects& out) {
         offer.contract, {offer.accepts.begin(), offer.accepts.end()}, std::string(offer.version)};
     std::sort(contract.accepts.begin(), contract.accepts.end());
     offers.push_back({lanes_.type(offer.name), std::move(contract)});
+    declare(offers.back().type, offer);
   }
   const WorkerIx ix = session->second.worker;
   Worker& worker = fleet_[ix];
   lanes_.set_room(ix, Room::kNone);
-  worker.group = lanes_.group(queues, offers);
+  lanes_.join(ix, lanes_.group(queues, offers));
   worker.slots = event.slots;
   worker.credit = event.credit;
   worker.declined_at = Steady{};
@@ -213,6 +216,7 @@ void Engine::on(const WorkerReady& event, Now now, Effects& out) {
 }
 
 void Engine::reconcile(WorkerIx ix, std::span<const HeldLease> held, Now now, Effects& out) {
+  const bool first = !std::exchange(fleet_[ix].ready, true);
   std::unordered_set<LeaseToken, Id16Hash<LeaseTokenTag>> kept;
   for (const HeldLease& claim : held) {
     const JobIx job_ix = jobs_.find(claim.job);
@@ -224,6 +228,7 @@ void Engine::reconcile(WorkerIx ix, std::span<const HeldLease> held, Now now, Ef
           fleet_.move_lease(lease, ix);
           refresh_room(before);
         }
+        if (first) fleet_[lease].recalled = false;  // nobody knows what became of the asking
         kept.insert(claim.token);
         continue;
       }
@@ -234,11 +239,16 @@ void Engine::reconcile(WorkerIx ix, std::span<const HeldLease> held, Now now, Ef
     }
     out.revokes.push_back({fleet_[ix].session, claim.token});
   }
+  // A later Ready of the same session cannot name what crossed it on the way; and nothing has been
+  // lost since the first.
   std::vector<JobIx> missing;
-  for (LeaseIx lease = fleet_[ix].youngest; lease != kNoLease; lease = fleet_[lease].previous) {
+  for (LeaseIx lease = first ? fleet_[ix].youngest : kNoLease; lease != kNoLease;
+       lease = fleet_[lease].previous) {
     if (!kept.contains(fleet_[lease].token)) missing.push_back(fleet_[lease].job);
   }
   for (const JobIx job : missing) give_back(job, now);
+  if (fleet_[ix].leases > fleet_[ix].slots && !recall_check_at_)
+    recall_check_at_ = now.steady + config_.recall_after;
 }
 
 bool Engine::adopt(WorkerIx worker, const HeldLease& held, Now now, Effects& out) {
@@ -288,8 +298,7 @@ void Engine::on(const HostBeat& event, Now now, Effects& out) {
       if (worker == kNoWorker) {
         // Busy since before our start: it will greet us when its job has ended.
         worker = fleet_.add_worker(host_id, running.worker);
-        fleet_[worker].label =
-            host.name + "/" + std::to_string(static_cast<std::uint64_t>(running.worker));
+        fleet_[worker].label = label_of(host.name, running.worker);
         fleet_[worker].disconnected_at = now.steady;
       }
       // Once it has said Ready, that tells what it holds: the rest it runs for nobody.
@@ -299,7 +308,7 @@ void Engine::on(const HostBeat& event, Now now, Effects& out) {
     if (lease_ix == kNoLease || fleet_[lease_ix].token != running.token) continue;
     Lease& lease = fleet_[lease_ix];
     if (lease.started == Steady{}) lease.started = now.steady;
-    if (now.steady - lease.started > Millis(jobs_[ix].timeout_ms) + config_.deadline_grace)
+    if (now.steady - lease.started > Millis(lease.timeout_ms) + config_.deadline_grace)
       overdue.push_back(ix);
   }
   for (const JobIx ix : overdue) {
@@ -311,7 +320,7 @@ void Engine::on(const HostBeat& event, Now now, Effects& out) {
     Failed failure;
     failure.outcome = Outcome::kTimedOut;
     failure.error_type = "jobwire.TimedOut";
-    const std::string text = "ran longer than its " + std::to_string(jobs_[ix].timeout_ms) + " ms";
+    const std::string text = "ran longer than its " + std::to_string(lease.timeout_ms) + " ms";
     failure.error_message = text;
     fail(ix, failure, now);
   }
@@ -338,8 +347,7 @@ void Engine::on(const WorkerDown& event, Now now, Effects& out) {
   if (ix == kNoWorker) {
     // It may have run a job of ours before this broker started, and never greeted us.
     ix = fleet_.add_worker(host_id, event.worker);
-    fleet_[ix].label = fleet_.hosts()[host_id].name + "/" +
-                       std::to_string(static_cast<std::uint64_t>(event.worker));
+    fleet_[ix].label = label_of(fleet_.hosts()[host_id].name, event.worker);
   }
   std::vector<LeaseToken> running;
   std::string of;
@@ -383,6 +391,17 @@ void Engine::on(const WorkerDown& event, Now now, Effects& out) {
   retire_worker(ix, running, failure, now, out);
 }
 
+std::vector<LeaseToken> Engine::presumed_running(const Worker& worker) {
+  std::vector<LeaseToken> running;
+  LeaseIx lease = worker.oldest;
+  for (std::uint16_t slot = 0; slot < std::max<std::uint16_t>(worker.slots, 1); ++slot) {
+    if (lease == kNoLease) break;
+    running.push_back(fleet_[lease].token);
+    lease = fleet_[lease].next;
+  }
+  return running;
+}
+
 void Engine::retire_worker(WorkerIx ix, std::span<const LeaseToken> running, const Failed& failure,
                            Now now, Effects& out) {
   Worker& worker = fleet_[ix];
@@ -406,6 +425,7 @@ void Engine::retire_worker(WorkerIx ix, std::span<const LeaseToken> running, con
     sessions_.erase(worker.session);
     out.session_drops.push_back({worker.session, Code::kHelloFirst});
   }
+  lanes_.leave(ix);
   fleet_.remove_worker(ix);
 }
 
@@ -421,17 +441,11 @@ void Engine::lose_host(const HostId& id, Now now, std::string_view why, Effects&
     Failed failure;
     std::vector<LeaseToken> running;
     if (!why.empty()) {
-      // Presumed running: the oldest, as many as there are slots. They are charged, so that a job
-      // that takes its whole host down does not come back for ever.
+      // They are charged, so that a job that takes its whole host down does not come back for ever.
       failure.outcome = Outcome::kCrashed;
       failure.error_type = "jobwire.HostLost";
       failure.error_message = text;
-      LeaseIx lease = fleet_[ix].oldest;
-      for (std::uint16_t s = 0;
-           s < std::max<std::uint16_t>(fleet_[ix].slots, 1) && lease != kNoLease; ++s) {
-        running.push_back(fleet_[lease].token);
-        lease = fleet_[lease].next;
-      }
+      running = presumed_running(fleet_[ix]);
     }
     retire_worker(ix, running, failure, now, out);
   }
@@ -467,7 +481,12 @@ void Engine::check_silence(Now now, Effects& out) {
   const Micros beat_limit = 2 * config_.heartbeat + Millis(1'000);
   std::vector<HostId> lost;
   for (const auto& [id, host] : fleet_.hosts()) {
-    if (now.steady - host.last_beat > beat_limit) lost.push_back(id);
+    const Steady lost_at = host.last_beat + beat_limit + Micros(1);
+    if (lost_at <= now.steady) {
+      lost.push_back(id);
+    } else {
+      next_check_ = std::min(next_check_, lost_at);  // to the moment
+    }
   }
   for (const HostId& id : lost) {
     lose_host(id, now, "no heartbeat for " + std::to_string(beat_limit.count() / 1000) + " ms",
@@ -518,27 +537,19 @@ void Engine::check_overdue(Now now, Effects& out) {
   // later.
   const Micros beats = 2 * config_.heartbeat + Millis(1'000);
   for (std::uint32_t i = 0; i < fleet_.worker_slots(); ++i) {
-    const WorkerIx ix{i};
-    const Worker& worker = fleet_[ix];
-    if (!worker.alive) continue;
+    const Worker& worker = fleet_[WorkerIx{i}];
+    const bool alone = worker.host.is_zero();
+    if (!worker.alive || (!alone && !worker.connected)) continue;
     std::vector<JobIx> overdue;
-    LeaseIx lease_ix = worker.oldest;
-    for (; !worker.host.is_zero() && worker.connected && lease_ix != kNoLease;
-         lease_ix = fleet_[lease_ix].next) {
-      const Lease& lease = fleet_[lease_ix];
-      const Millis most = Millis(jobs_[lease.job].timeout_ms) + config_.deadline_grace;
-      if (lease.started != Steady{} && now.steady - lease.started > most + beats) {
+    std::uint32_t before = 0;
+    for (LeaseIx ix = worker.oldest; ix != kNoLease && (!alone || before < worker.slots);
+         ix = fleet_[ix].next, ++before) {
+      Lease& lease = fleet_[ix];
+      if (alone && lease.started == Steady{}) lease.started = now.steady;
+      const Micros most =
+          Millis(lease.timeout_ms) + config_.deadline_grace + (alone ? Micros{0} : beats);
+      if (lease.started != Steady{} && now.steady - lease.started > most)
         overdue.push_back(lease.job);
-      }
-    }
-    for (std::uint16_t s = 0; worker.host.is_zero() && s < worker.slots && lease_ix != kNoLease;
-         ++s, lease_ix = fleet_[lease_ix].next) {
-      Lease& lease = fleet_[lease_ix];
-      if (lease.started == Steady{}) lease.started = now.steady;
-      if (now.steady - lease.started >
-          Millis(jobs_[lease.job].timeout_ms) + config_.deadline_grace) {
-        overdue.push_back(lease.job);
-      }
     }
     for (const JobIx job : overdue) {
       if (worker.connected) out.revokes.push_back({worker.session, fleet_[jobs_[job].lease].token});

@@ -78,9 +78,7 @@ void Engine::import(SessionId id, Session& session, const Submission& job, Impor
   dead.encoding = job.encoding;
   dead.priority = job.priority;
   dead.keep_payload = job.keep_payload;
-  dead.timeout_ms = job.timeout_ms != 0
-                        ? static_cast<std::uint32_t>(job.timeout_ms)
-                        : static_cast<std::uint32_t>(config_.default_timeout.count());
+  dead.timeout_ms = static_cast<std::uint32_t>(job.timeout_ms);
   dead.created = imported.created > Wall{} ? imported.created : imported.died;
   dead.finished = std::min(imported.died, now.wall);
   dead.expires = Wall(Millis(job.expires_at_ms));
@@ -94,11 +92,7 @@ void Engine::import(SessionId id, Session& session, const Submission& job, Impor
   dead.payload_size = static_cast<std::uint32_t>(job.payload.size());
   dead.submitter = id;
   JobExtra& extra = dead.more();
-  if (job.options) {
-    if (job.options->has_retry)
-      job.options->retry = with_defaults(job.options->retry, config_.retry);
-    extra.options = job.options;
-  }
+  if (job.options) extra.options = job.options;
   if (moved) extra.origin = lanes_.queue(imported.origin_queue);
   if (!imported.attempt_list.empty()) {
     Attempt& last = imported.attempt_list.back();

@@ -51,6 +51,11 @@ bool Engine::answer_known(SessionId id, const Submission& submission, Effects& o
              Millis{0}, out);
       return true;
     }
+    if (submission.watch && !can_watch(job, id)) {
+      refuse(id, submission, Code::kQuotaExceeded, "watch", "watched by too many", kRetryLater,
+             out);
+      return true;
+    }
     if (submission.watch) watch(job, id);
     if (job.stored != State::kNone) {
       receipt(id, job, true, out);
@@ -205,21 +210,16 @@ void Engine::submit(SessionId id, Session& session, const Submission& job, Now n
   fresh.encoding = job.encoding;
   fresh.priority = job.priority;
   fresh.keep_payload = job.keep_payload;
-  fresh.timeout_ms = job.timeout_ms != 0
-                         ? static_cast<std::uint32_t>(job.timeout_ms)
-                         : static_cast<std::uint32_t>(config_.default_timeout.count());
+  fresh.timeout_ms = static_cast<std::uint32_t>(job.timeout_ms);
   fresh.created = now.wall;
   if (delayed) fresh.due = due;
+  fresh.by_the_clock = delayed && due == Wall(Millis(job.not_before_ms));
   fresh.expires = expires;
   fresh.payload = Bytes::copy_of(job.payload);
   fresh.payload_size = static_cast<std::uint32_t>(job.payload.size());
   fresh.submitter = id;
   if (job.watch) fresh.watcher = id;
-  if (job.options) {
-    if (job.options->has_retry)
-      job.options->retry = with_defaults(job.options->retry, config_.retry);
-    fresh.more().options = job.options;
-  }
+  if (job.options) fresh.more().options = job.options;
   if (dedups) {
     const Steady until = now.steady + job.options->dedup_window;
     dedups_[job.options->dedup_key] = {job.id, until};
@@ -237,21 +237,24 @@ void Engine::submit(SessionId id, Session& session, const Submission& job, Now n
   mark_dirty(ix);
 }
 
+bool Engine::can_watch(Job& job, SessionId session) {
+  if (job.watcher == session || !sessions_.contains(job.watcher) || !job.extra) return true;
+  std::vector<SessionId>& watchers = job.extra->watchers;
+  if (std::find(watchers.begin(), watchers.end(), session) != watchers.end()) return true;
+  // Those whose sessions have ended make room first.
+  std::erase_if(watchers, [&](SessionId watcher) { return !sessions_.contains(watcher); });
+  return watchers.size() < kMaxWatchers;
+}
+
 void Engine::watch(Job& job, SessionId session) {
   if (job.watcher == session) return;
-  if (job.watcher == SessionId{}) {
+  if (!sessions_.contains(job.watcher)) {
     job.watcher = session;
     return;
   }
   std::vector<SessionId>& watchers = job.more().watchers;
-  if (std::find(watchers.begin(), watchers.end(), session) != watchers.end()) return;
-  // Those whose sessions have ended make room first.
-  std::erase_if(watchers, [&](SessionId watcher) { return !sessions_.contains(watcher); });
-  if (!sessions_.contains(job.watcher)) {
-    job.watcher = session;
-  } else if (watchers.size() < kMaxWatchers) {
+  if (std::find(watchers.begin(), watchers.end(), session) == watchers.end())
     watchers.push_back(session);
-  }
 }
 
 State Engine::shown(const Job& job) {
@@ -301,6 +304,13 @@ void Engine::on(const ResultsAsked& event, Now now, Effects& out) {
   session->second.heard = now.steady;
   Obstacles obstacles(lanes_, fleet_);
   for (const JobId& id : event.ids) {
+    const JobIx ix = event.wait ? jobs_.find(id) : kNoJob;
+    if (ix == kNoJob || can_watch(jobs_[ix], event.session)) continue;
+    out.refusals.push_back({event.session, Code::kQuotaExceeded, event.request, kRetryLater,
+                            "a job of these is watched by too many"});
+    return;
+  }
+  for (const JobId& id : event.ids) {
     const JobIx ix = jobs_.find(id);
     if (ix == kNoJob && finished_.find(id)) {
       out.result_reads.push_back({event.session, event.request, id});
@@ -319,6 +329,7 @@ void Engine::on(const ResultsAsked& event, Now now, Effects& out) {
     answer.session = event.session;
     answer.request = event.request;
     out.results.push_back(std::move(answer));
+    if (ix != kNoJob && progress_.has(ix)) answer_progress(ix, event.session, out);
   }
 }
 
@@ -333,7 +344,7 @@ void Engine::on(const CancelAsked& event, Now now, Effects& out) {
   for (const JobId& id : event.ids) {
     const JobIx ix = jobs_.find(id);
     if (ix != kNoJob) {
-      cancel(event.session, event.request, ix, now, out);
+      cancel(event, ix, now, out);
       continue;
     }
     CancelReplyOut reply{event.session, event.request, id, Code::kUnknownJob, State::kNone};
@@ -347,15 +358,18 @@ void Engine::on(const CancelAsked& event, Now now, Effects& out) {
   }
 }
 
-void Engine::cancel(SessionId session, std::uint64_t request, JobIx ix, Now now, Effects& out) {
+void Engine::cancel(const CancelAsked& event, JobIx ix, Now now, Effects& out) {
   Job& job = jobs_[ix];
   std::vector<CancelWaiter>& waiters = job.more().cancel_waiters;
   if (waiters.size() >= kMaxWatchers) {
-    out.cancel_replies.push_back({session, request, job.id, Code::kTooMany, shown(job)});
+    out.cancel_replies.push_back(
+        {event.session, event.request, job.id, Code::kTooMany, shown(job)});
     return;
   }
-  waiters.push_back({session, request});
+  waiters.push_back({event.session, event.request});
   if (is_final(job.state)) return;  // answered when the end is stored
+  if (!job.extra->cancel_reason && !event.reason.empty())
+    job.extra->cancel_reason = Bytes::copy_of(event.reason);
   if (job.state != State::kRunning) {
     finish(ix, Move::kCancel, now);
     return;
@@ -371,7 +385,7 @@ void Engine::ask_to_stop(const Job& job, Effects& out) {
   const Lease& lease = fleet_[job.lease];
   const Worker& worker = fleet_[lease.worker];
   // The worker gives it back if it has not begun; the agent stops it if it has.
-  if (worker.connected) out.recalls.push_back({worker.session, lease.token});
+  if (worker.connected) recall(job.lease, out);
   const auto host = fleet_.hosts().find(worker.host);
   const SessionId agent = host != fleet_.hosts().end() ? host->second.session : worker.session;
   if (agent != SessionId{})

@@ -11,6 +11,7 @@ namespace {
 /// A record's size in a batch without its payload or result; only bounds are made of it.
 constexpr std::uint64_t kRecordBytes = 300;
 constexpr Millis kRetryRejected{200};
+constexpr std::size_t kWordsKept = 1'024;
 constexpr Millis kFullFor{1'000};
 
 /// What workers reported: results and errors.
@@ -50,6 +51,25 @@ void count(const JobWrite& write, QueueDelta& counters) {
     case State::kRunning:
       break;
   }
+}
+
+}  // namespace
+
+namespace {
+
+/// The store has the error now: of a job that waits for its next attempt memory keeps the words.
+void forget_error(JobExtra& extra) {
+  const Attempt& last = *extra.last_failure;
+  if (!last.error && last.error_message.size() <= kWordsKept) return;
+  auto words = std::make_shared<Attempt>(last);
+  words->error = Bytes{};
+  std::size_t end = std::min(words->error_message.size(), kWordsKept);
+  if (end < words->error_message.size()) {  // not inside a UTF-8 character
+    while (end > 0 && (static_cast<unsigned char>(words->error_message[end]) & 0xc0) == 0x80) --end;
+  }
+  words->error_message.resize(end);
+  words->error_message.shrink_to_fit();
+  extra.last_failure = std::move(words);
 }
 
 }  // namespace
@@ -97,7 +117,8 @@ void Engine::take_late_marks(Now now) {
 bool Engine::has_batch(Now now) const {
   if (batch_under_way_ || store_away_ || now.steady < retry_batch_at_) return false;
   return !dirty_.empty() || !queue_changes_.empty() || !changed_queues_.empty() ||
-         !host_writes_.empty() || !stale_notes_.empty() || finished_.has_work(now.wall);
+         !host_writes_.empty() || !declared_types_.empty() || !stale_notes_.empty() ||
+         progress_.has_writes() || finished_.has_work(now.wall);
 }
 
 void Engine::write_of(JobIx ix, JobWrite& write) {
@@ -140,6 +161,8 @@ void Engine::write_of(JobIx ix, JobWrite& write) {
     record.finished = job.finished;
     record.run = Micros(job.run_us);
     record.reason = job.reason;
+    if (job.extra && job.state == State::kCancelled)
+      record.cancel_reason = job.extra->cancel_reason;
     if (job.state == State::kSucceeded) {
       record.result = job.payload;
       record.result_encoding = job.result_encoding;
@@ -173,14 +196,20 @@ const Batch& Engine::stage(Now now) {
     batch_.jobs.emplace_back();
     write_of(ix, batch_.jobs.back());
     count(batch_.jobs.back(), delta(lanes_.queue_of(job)));
+    if (progress_.has(ix)) progress_.take_write(ix, jobs_, batch_.progress);
     staged_.back().report_bytes = report_bytes_of(batch_.jobs.back());
     bytes += bytes_of(batch_.jobs.back());
   }
+  progress_.take_writes(config_.max_batch_jobs -
+                            std::min<std::size_t>(config_.max_batch_jobs, batch_.progress.size()),
+                        jobs_, batch_.progress);
   std::vector<FinishedJobs::Removal> removals;
   finished_.collect(now.wall, config_.max_batch_removals, removals);
   for (const auto& removal : removals) {
-    batch_.removals.push_back({removal.id, lanes_.name(removal.queue), removal.state});
+    batch_.removals.push_back(
+        {removal.id, lanes_.name(removal.queue), removal.state, removal.own_ttl});
   }
+  if (!removals.empty()) batch_.gone_before = finished_.gone_before(removals, now.wall);
   for (const QueueIx ix : changed_queues_) {
     Queue& queue = lanes_[ix];
     batch_.queues.push_back(queue.delta);
@@ -190,8 +219,16 @@ const Batch& Engine::stage(Now now) {
   }
   changed_queues_.clear();
   stage_queue_changes(now);
+  for (const TypeIx ix : declared_types_) {
+    const JobType& type = lanes_[ix];
+    batch_.types.push_back({lanes_.name(ix), Millis(type.timeout_ms), type.retry});
+  }
+  declared_types_.clear();
   batch_.hosts = std::move(host_writes_);
   host_writes_.clear();
+  // One that has gone meanwhile must not come back as a record of nothing but a note.
+  std::erase_if(stale_notes_,
+                [&](const JobId& id) { return jobs_.find(id) == kNoJob && !finished_.find(id); });
   batch_.stale_notes = std::move(stale_notes_);
   stale_notes_.clear();
   batch_under_way_ = true;
@@ -311,6 +348,11 @@ void Engine::stored(const Staged& staged, Now now, Effects& out) {
     job.payload = Bytes{};
   }
   if (staged.ack_session != SessionId{}) settle(staged.ack_session, staged.ack_sequence);
+  if (job.lease == kNoLease && progress_.has(staged.job)) progress_.drop(staged.job);
+  if (job.extra && job.extra->last_failure && job.extra->unstored_attempts.empty() &&
+      !is_final(job.state)) {
+    forget_error(*job.extra);
+  }
   if (job.state != staged.state) return;  // it has moved on meanwhile, and is dirty again
   if (is_final(job.state)) {
     announce_end(job, out);
@@ -341,6 +383,8 @@ void Engine::on(const BatchCommitted& event, Now now, Effects& out) {
     swept(dropped->second, true);
     dropping_.erase(dropped);
   }
+  // As it was stored: the clock may have been set back since.
+  finished_.restore_gone_before(batch_.gone_before);
   queue_changes_committed(now, out);
   staged_.swap(staged);
   staged_.clear();
@@ -445,7 +489,7 @@ void Engine::on(const BatchRejected& event, Now now, Effects& out) {
   staged_.clear();
   // What was to go, goes later. What was refused is counted when it is written.
   for (const JobRemoval& removal : batch_.removals) {
-    finished_.put_back({removal.id, lanes_.queue(removal.queue), removal.state});
+    finished_.put_back({removal.id, lanes_.queue(removal.queue), removal.state, true});
   }
   for (const QueueDelta& lost : batch_.queues) {
     if (lost.stale_results > 0) delta(lanes_.queue(lost.queue)).stale_results += lost.stale_results;
@@ -459,6 +503,11 @@ void Engine::on(const BatchRejected& event, Now now, Effects& out) {
   host_writes_.insert(host_writes_.begin(), std::make_move_iterator(batch_.hosts.begin()),
                       std::make_move_iterator(batch_.hosts.end()));
   stale_notes_.insert(stale_notes_.end(), batch_.stale_notes.begin(), batch_.stale_notes.end());
+  for (const TypeWrite& lost : batch_.types) note_declared(lanes_.type(lost.type));
+  for (const ProgressWrite& lost : batch_.progress) {
+    const JobIx ix = jobs_.find(lost.id);
+    if (ix != kNoJob && progress_.has(ix)) progress_.write_again(ix, now.steady);
+  }
 }
 
 void Engine::on(const StoreWentAway&, Now, Effects&) { store_away_ = true; }

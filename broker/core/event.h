@@ -86,6 +86,7 @@ struct CancelAsked {
   SessionId session{};
   std::uint64_t request = 0;
   std::span<const JobId> ids;
+  std::string_view reason{};
 };
 
 struct HeldLease {
@@ -102,6 +103,9 @@ struct TypeOffer {
   std::uint64_t contract = 0;
   std::span<const std::uint64_t> accepts;
   std::string_view version;
+  /// What holds for jobs of the type that say nothing themselves; 0 and absent: the broker's.
+  std::uint64_t timeout_ms = 0;
+  std::shared_ptr<const RetryPolicy> retry{};
 };
 
 struct WorkerReady {
@@ -133,6 +137,17 @@ struct ResultsReported {
   SessionId session{};
   std::uint64_t sequence = 0;
   std::span<const ResultReport> results;
+};
+
+struct ProgressNote {
+  LeaseToken token;
+  float value = 0;
+  std::string_view message;
+};
+
+struct ProgressReported {
+  SessionId session{};
+  std::span<const ProgressNote> notes;
 };
 
 struct HandedBack {
@@ -198,8 +213,8 @@ struct ShutdownBegun {};
 
 using Event =
     std::variant<SessionOpened, SessionClosed, Submitted, ResultsAsked, CancelAsked, WorkerReady,
-                 ResultsReported, HandedBack, HostBeat, WorkerDown, BatchCommitted, BatchRejected,
-                 StoreWentAway, StoreCameBack, StoreRoomChanged, PayloadsLoaded, ShutdownBegun,
-                 QueueAsked, SweepAsked, DeadScanned, DeadImported>;
+                 ResultsReported, ProgressReported, HandedBack, HostBeat, WorkerDown,
+                 BatchCommitted, BatchRejected, StoreWentAway, StoreCameBack, StoreRoomChanged,
+                 PayloadsLoaded, ShutdownBegun, QueueAsked, SweepAsked, DeadScanned, DeadImported>;
 
 }  // namespace jobwire::core

@@ -122,7 +122,8 @@ void FinishedJobs::expel(const JobId& id) {
   Entry& entry = by_id_.at(id);
   assert(!entry.leaving);
   entry.leaving = true;
-  expelled_.push_back({id, entry.queue, entry.state});
+  // Nobody looks for its place: it may have had a time of its own.
+  expelled_.push_back({id, entry.queue, entry.state, true});
   take_off(entry);
 }
 
@@ -142,6 +143,7 @@ void FinishedJobs::collect(Wall now, std::size_t limit, std::vector<Removal>& ou
     }
     Shelf& shelf = shelves_[key];
     const auto old_front = shelf.front();
+    const bool own_ttl = shelf.own_ttl_first();
     const Kept place = pop_front(shelf);
     Entry& entry = by_id_.at(place.id);
     entry.leaving = true;
@@ -149,13 +151,20 @@ void FinishedJobs::collect(Wall now, std::size_t limit, std::vector<Removal>& ou
     shelf.bytes -= entry.bytes;
     tidy(shelf);
     refresh(key, shelf, old_front);
-    out.push_back({place.id, entry.queue, entry.state});
+    out.push_back({place.id, entry.queue, entry.state, own_ttl});
   }
+}
+
+Wall FinishedJobs::gone_before(const std::vector<Removal>& removals, Wall now) const {
+  Wall moment = gone_before_;
+  // An id from a producer whose clock is ahead must not make the future "gone".
+  for (const Removal& removal : removals)
+    moment = std::max(moment, std::min(made_at(removal.id) + Millis(1), now));
+  return moment;
 }
 
 void FinishedJobs::gone(const JobId& id, Wall now) {
   by_id_.erase(id);
-  // An id from a producer whose clock is ahead must not make the future "gone".
   gone_before_ = std::max(gone_before_, std::min(made_at(id) + Millis(1), now));
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -29,7 +30,8 @@ struct Retention {
 /// own. O(log queues) a job.
 class FinishedJobs {
  public:
-  FinishedJobs(const Retention& ended, const Retention& dead) : ended_(ended), dead_(dead) {}
+  FinishedJobs(const Retention& ended, const Retention& dead, std::uint64_t hash_seed = 0)
+      : ended_(ended), dead_(dead), by_id_(0, Id16Hash<JobIdTag>(hash_seed)) {}
 
   struct Entry {
     QueueIx queue{};
@@ -56,6 +58,7 @@ class FinishedJobs {
     JobId id;
     QueueIx queue{};
     State state = State::kNone;
+    bool own_ttl = false;
   };
   /// Takes off their shelves at most `limit` jobs that were expelled, are too old or too many,
   /// oldest first. They are known until gone() says that the store no longer has them; put_back()
@@ -76,6 +79,9 @@ class FinishedJobs {
 
   /// Ids made before this moment may have been here and gone.
   Wall gone_before() const { return gone_before_; }
+  /// ... once these are gone too.
+  Wall gone_before(const std::vector<Removal>& removals, Wall now) const;
+  void restore_gone_before(Wall moment) { gone_before_ = std::max(gone_before_, moment); }
 
  private:
   /// A job's place. It stays when the job is taken away from elsewhere, and is then passed over.

@@ -30,6 +30,8 @@ struct Lease {
   Steady granted{};
   Steady started{};  // when a beat first said that it runs; zero before
   std::uint32_t estimate_us = 0;
+  std::uint32_t timeout_ms = 0;  // of this run, as its worker was told
+  bool recalled = false;         // asked back unless it has started; once
 };
 
 /// Which of its group's lists a worker is in.
@@ -50,9 +52,11 @@ struct Worker {
   std::uint16_t credit = 0;
   bool alive = false;
   bool connected = false;  // its session is open; leases outlive a short break
+  bool ready = false;      // has said what it holds, in this session
   Steady disconnected_at{};
   Steady declined_at{};  // handed jobs back without being asked: it gets none until Ready, or for a
                          // while; zero: it did not
+  bool held_up = false;  // what runs there runs for longer than was thought: nothing is sent ahead
   Room room = Room::kNone;
   WorkerIx room_next = kNoWorker;
   WorkerIx room_previous = kNoWorker;
@@ -85,6 +89,9 @@ struct Host {
 /// engine's.
 class Fleet {
  public:
+  explicit Fleet(std::uint64_t hash_seed = 0)
+      : by_number_(0, KeyHash{Id16Hash<HostIdTag>(hash_seed)}) {}
+
   Worker& operator[](WorkerIx ix) { return workers_[raw(ix)]; }
   Lease& operator[](LeaseIx ix) { return leases_[raw(ix)]; }
 
@@ -115,9 +122,9 @@ class Fleet {
     friend bool operator==(const Key&, const Key&) = default;
   };
   struct KeyHash {
+    Id16Hash<HostIdTag> hash;
     std::size_t operator()(const Key& key) const noexcept {
-      return Id16Hash<HostIdTag>{}(key.host) ^
-             (static_cast<std::uint64_t>(key.number) * 0x9e3779b97f4a7c15ULL);
+      return hash(key.host) ^ (static_cast<std::uint64_t>(key.number) * 0x9e3779b97f4a7c15ULL);
     }
   };
 

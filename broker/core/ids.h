@@ -70,17 +70,30 @@ bool parse_job_id(std::string_view text, JobId& id);
 /// digits.
 bool parse_hex(std::string_view text, std::array<std::uint8_t, 16>& bytes);
 
-/// Hash over both halves, mixed: ids come from outside, and a producer's ids share their first
-/// bytes.
+/// Hash over both halves: a producer's ids share their first bytes. Ids come from outside, so the
+/// places must not be known there: each half meets a secret of its own before the halves meet (a
+/// folded product, as in wyhash), and a table's seed is drawn per process.
 template <typename Tag>
-struct Id16Hash {
+class Id16Hash {
+ public:
+  explicit Id16Hash(std::uint64_t seed = 0)
+      : first_(seed ^ 0x9e3779b97f4a7c15ULL),
+        second_(seed * 0xd6e8feb86659fd93ULL ^ 0x94d049bb133111ebULL) {}
+
   std::size_t operator()(const Id16<Tag>& id) const noexcept {
-    std::uint64_t x = id.head() ^ (id.tail() * 0x9e3779b97f4a7c15ULL);
-    x ^= x >> 32;
-    x *= 0xd6e8feb86659fd93ULL;
-    x ^= x >> 32;
-    return static_cast<std::size_t>(x);
+    const std::uint64_t x = fold(id.head() ^ first_, id.tail() ^ second_);
+    return static_cast<std::size_t>(fold(x ^ first_, 0xbf58476d1ce4e5b9ULL));
   }
+
+ private:
+  static std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
+    __extension__ using Product = unsigned __int128;
+    const Product product = static_cast<Product>(a) * b;
+    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+  }
+
+  std::uint64_t first_;
+  std::uint64_t second_;
 };
 
 }  // namespace jobwire::core

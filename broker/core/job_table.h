@@ -41,6 +41,7 @@ struct JobExtra {
   std::vector<SessionId> watchers;         // beside Job::watcher
   std::vector<SessionId> receipt_waiters;  // submitted it again before it was stored
   std::vector<CancelWaiter> cancel_waiters;
+  Bytes cancel_reason;           // of the first who asked
   std::string ended_at;          // label of the worker whose result counted
   QueueIx origin = kNoQueue;     // where it was submitted, if a replay has moved it
   QueueIx stored_in = kNoQueue;  // where the store has it, until the replay is stored
@@ -58,7 +59,7 @@ struct Job {
   Wall started{};
   Wall finished{};
   std::uint32_t payload_size = 0;  // of the submitted payload, here or not
-  std::uint32_t timeout_ms = 0;
+  std::uint32_t timeout_ms = 0;    // its own; 0: its type's
   std::uint32_t run_us = 0;
   JobIx next = kNoJob;  // in its lane, or in the free list
   JobIx previous = kNoJob;
@@ -86,9 +87,10 @@ struct Job {
   bool staged : 1 = false;  // is in the batch under way
   bool linked : 1 = false;  // is in its lane's ready list
   bool keep_payload : 1 = false;
-  bool cancelling : 1 = false;  // running, and asked to stop
-  bool adoptable : 1 = false;   // recovered, not leased since: a worker may say that it runs it
-  bool resident : 1 = false;    // payload counts against the budget
+  bool cancelling : 1 = false;    // running, and asked to stop
+  bool adoptable : 1 = false;     // recovered, not leased since: a worker may say that it runs it
+  bool resident : 1 = false;      // payload counts against the budget
+  bool by_the_clock : 1 = false;  // not_before: due at a time of day, not after a span
 
   JobExtra& more() {
     if (!extra) extra = std::make_unique<JobExtra>();
@@ -101,6 +103,8 @@ struct Job {
 /// times as long, and 40 bytes more a job.
 class JobTable {
  public:
+  explicit JobTable(std::uint64_t hash_seed = 0) : hash_(hash_seed) {}
+
   Job& operator[](JobIx ix) { return chunks_[raw(ix) / kChunk][raw(ix) % kChunk]; }
   const Job& operator[](JobIx ix) const { return chunks_[raw(ix) / kChunk][raw(ix) % kChunk]; }
 
@@ -134,13 +138,12 @@ class JobTable {
     std::uint32_t hash = 0;
     JobIx job = kNoJob;
   };
-  static std::uint32_t hash_of(const JobId& id) {
-    return static_cast<std::uint32_t>(Id16Hash<JobIdTag>{}(id));
-  }
+  std::uint32_t hash_of(const JobId& id) const { return static_cast<std::uint32_t>(hash_(id)); }
   std::size_t next(std::size_t at) const { return (at + 1) & (index_.size() - 1); }
   void place(const Entry& entry);
   void grow();
 
+  Id16Hash<JobIdTag> hash_;
   std::vector<std::unique_ptr<Job[]>> chunks_;
   std::vector<Entry> index_;  // a power of two, at most 3/4 full
   std::size_t size_ = 0;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cassert>
+#include <utility>
 
 namespace jobwire::core {
 
@@ -39,11 +40,17 @@ LaneIx Lanes::lane(QueueIx queue, TypeIx type, std::uint64_t contract) {
 }
 
 GroupIx Lanes::group(const std::vector<QueueIx>& queues, const std::vector<Offer>& offers) {
-  const auto [entry, fresh] =
-      group_of_.try_emplace({queues, offers}, GroupIx{static_cast<std::uint32_t>(groups_.size())});
+  const bool reuse = !free_groups_.empty();
+  const GroupIx place =
+      reuse ? free_groups_.back() : GroupIx{static_cast<std::uint32_t>(groups_.size())};
+  const auto [entry, fresh] = group_of_.try_emplace({queues, offers}, place);
   if (!fresh) return entry->second;
-  groups_.emplace_back();
-  Group& group = groups_.back();
+  if (reuse) {
+    free_groups_.pop_back();
+  } else {
+    groups_.emplace_back();
+  }
+  Group& group = groups_[raw(place)];
   for (const QueueIx queue : queues) group.queues.push_back({queue, {}, false});
   group.offered = offers;
   for (std::size_t i = 0; i < offers.size(); ++i) {
@@ -51,6 +58,43 @@ GroupIx Lanes::group(const std::vector<QueueIx>& queues, const std::vector<Offer
   }
   for (std::uint32_t l = 0; l < lanes_.size(); ++l) attach(LaneIx{l}, entry->second);
   return entry->second;
+}
+
+void Lanes::join(WorkerIx worker, GroupIx ix) {
+  if (groups_[raw(ix)].members++ == 0) std::erase(empty_groups_, ix);
+  leave(worker);  // after it: a group that is joined again does not end in between
+  fleet_[worker].group = ix;
+}
+
+void Lanes::leave(WorkerIx worker) {
+  assert(fleet_[worker].room == Room::kNone);
+  const GroupIx ix = std::exchange(fleet_[worker].group, kNoGroup);
+  if (ix == kNoGroup) return;
+  Group& group = groups_[raw(ix)];
+  if (--group.members > 0) return;
+  empty_groups_.push_back(ix);
+  if (empty_groups_.size() <= kEmptyGroups) return;
+  const GroupIx oldest = empty_groups_.front();
+  empty_groups_.pop_front();
+  end(oldest);
+}
+
+void Lanes::end(GroupIx ix) {
+  Group& group = groups_[raw(ix)];
+  std::pair<std::vector<QueueIx>, std::vector<Offer>> key;
+  for (const Group::Served& served : group.queues) {
+    key.first.push_back(served.queue);
+    for (const LaneIx lane : served.lanes) {
+      std::erase_if(lanes_[raw(lane)].servers,
+                    [&](const Lane::Server& server) { return server.group == ix; });
+    }
+  }
+  key.second = std::move(group.offered);
+  group_of_.erase(key);
+  const bool hot = group.hot;
+  group = Group{};
+  group.hot = hot;  // it may be in that list still
+  free_groups_.push_back(ix);
 }
 
 void Lanes::attach(LaneIx lane_ix, GroupIx group_ix) {

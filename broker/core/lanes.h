@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <unordered_map>
@@ -63,6 +64,9 @@ struct JobType {
   double run_us = 0;
   /// Contracts that its jobs came with; the caller bounds their number.
   std::vector<std::uint64_t> contracts;
+  /// What its workers say holds for jobs that say nothing themselves; 0 and absent: the broker's.
+  std::uint32_t timeout_ms = 0;
+  std::shared_ptr<const RetryPolicy> retry;
 };
 
 /// What a worker offers: a type, and which of its jobs.
@@ -85,7 +89,8 @@ struct Group {
   std::uint32_t quantum_left = 0;  // chunks that the front queue may still take
   std::vector<Offer> offered;      // as in Ready.types
   std::unordered_map<std::uint32_t, std::uint16_t> offers;  // type -> position in Ready.types
-  std::uint32_t with_room = 0;                              // members in one of the two lists
+  std::uint32_t members = 0;
+  std::uint32_t with_room = 0;  // members in one of the two lists
   struct List {
     WorkerIx head = kNoWorker;
     WorkerIx tail = kNoWorker;
@@ -101,6 +106,8 @@ struct Group {
 /// as its types.
 class Lanes {
  public:
+  static constexpr std::size_t kEmptyGroups = 100;
+
   Lanes(JobTable& jobs, Fleet& fleet) : jobs_(jobs), fleet_(fleet) {}
 
   NameTable& queue_names() { return queue_names_; }
@@ -116,6 +123,7 @@ class Lanes {
   Lane& operator[](LaneIx ix) { return lanes_[raw(ix)]; }
   Group& operator[](GroupIx ix) { return groups_[raw(ix)]; }
   std::uint32_t queues() const { return static_cast<std::uint32_t>(queues_.size()); }
+  std::size_t living_groups() const { return group_of_.size(); }
   std::uint32_t groups() const { return static_cast<std::uint32_t>(groups_.size()); }
   std::string_view name(QueueIx ix) const { return queue_names_[raw(ix)]; }
   std::string_view name(TypeIx ix) const { return type_names_[raw(ix)]; }
@@ -124,6 +132,11 @@ class Lanes {
 
   /// The group of workers with exactly these queues and offers, in this order.
   GroupIx group(const std::vector<QueueIx>& queues, const std::vector<Offer>& offers);
+  /// The worker leaves its group for this one. Requires: it is in no list.
+  void join(WorkerIx worker, GroupIx group);
+  /// The worker is in no group any more. Requires: as above. Of groups without members the last
+  /// kEmptyGroups are kept: what was here, for people, and a worker that comes back finds its own.
+  void leave(WorkerIx worker);
 
   void push_back(JobIx job);
   void push_front(JobIx job);
@@ -148,6 +161,7 @@ class Lanes {
   void wake(Lane& lane);
   void note_linked(Job& job, Lane& lane);
   void attach(LaneIx lane, GroupIx group);
+  void end(GroupIx group);
 
   JobTable& jobs_;
   Fleet& fleet_;
@@ -171,6 +185,8 @@ class Lanes {
   };
   std::unordered_map<LaneKey, LaneIx, LaneKeyHash> lane_of_;
   std::deque<Group> groups_;
+  std::deque<GroupIx> empty_groups_;  // in the order in which they became so
+  std::vector<GroupIx> free_groups_;
   std::map<std::pair<std::vector<QueueIx>, std::vector<Offer>>, GroupIx> group_of_;
   std::vector<GroupIx> hot_;
 };

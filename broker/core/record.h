@@ -87,6 +87,13 @@ struct Attempt {
   std::string error_message;
 };
 
+/// How far a running job is, as its worker said last.
+struct Progress {
+  float value = 0;
+  Wall at{};  // zero: it has said nothing
+  Bytes message;
+};
+
 /// A job as the store keeps it. The views of an outgoing record point at names that the engine
 /// keeps for its life; those of a record read back point at the strings that came with it.
 struct JobRecord {
@@ -99,8 +106,8 @@ struct JobRecord {
   std::uint8_t priority = 4;
   bool keep_payload = false;
   std::uint32_t payload_size = 0;
-  Bytes payload;  // absent when it was not asked for
-  Millis timeout{0};
+  Bytes payload;      // absent when it was not asked for
+  Millis timeout{0};  // zero: that of its type
   Wall created{};
   Wall due{};                  // Scheduled: when it is queued; else zero
   Wall expires{};              // zero: never
@@ -120,6 +127,7 @@ struct JobRecord {
   Wall finished{};
   Micros run{0};
   DeadReason reason = DeadReason::kNone;
+  Bytes cancel_reason;  // of a cancelled job, when one was given
   Encoding result_encoding = Encoding::kNone;
   Bytes result;  // of a succeeded job
 };
@@ -144,11 +152,18 @@ struct JobWrite {
   bool drop_payload = false;
 };
 
+/// A running job's latest word: set on its record, which it changes in nothing else.
+struct ProgressWrite {
+  JobId id;
+  Progress progress;
+};
+
 /// A finished job that retention takes away, whole.
 struct JobRemoval {
   JobId id;
   std::string_view queue;
   State state = State::kNone;
+  bool own_ttl = false;  // it may have a time of its own in the store
 };
 
 /// Additions to a queue's counters.
@@ -169,6 +184,13 @@ struct QueueWrite {
   QueueSettings settings;
 };
 
+/// What the workers of a type say holds for its jobs; written when it changes.
+struct TypeWrite {
+  std::string_view type;
+  Millis timeout{0};                         // zero: the broker's default
+  std::shared_ptr<const RetryPolicy> retry;  // absent: the broker's; zeros in it likewise
+};
+
 /// What is known of a host, written now and then; it expires by itself.
 struct HostWrite {
   HostId id;
@@ -186,14 +208,18 @@ struct Batch {
   Wall now{};
   std::vector<JobWrite> jobs;
   std::vector<JobRemoval> removals;
+  /// With removals: ids made before this moment may have been here and gone.
+  Wall gone_before{};
   std::vector<QueueDelta> queues;
   std::vector<QueueWrite> settings;  // of one queue twice: the last counts
   std::vector<HostWrite> hosts;
-  std::vector<JobId> stale_notes;  // known jobs for which a result with a stale token came
+  std::vector<TypeWrite> types;
+  std::vector<JobId> stale_notes;       // known jobs for which a result with a stale token came
+  std::vector<ProgressWrite> progress;  // after `jobs`, at most one a job
 
   bool empty() const {
     return jobs.empty() && removals.empty() && queues.empty() && settings.empty() &&
-           hosts.empty() && stale_notes.empty();
+           hosts.empty() && types.empty() && stale_notes.empty() && progress.empty();
   }
 };
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -42,6 +43,7 @@ struct StoredJob {
   std::string error_message;
   /// Those that failed, oldest first, with kWhole.
   std::vector<core::Attempt> attempts;
+  core::Progress progress;
 
   /// Points the record's views at this object's strings. Call it after a copy or a move.
   void rebind() {
@@ -86,6 +88,7 @@ struct RecoveredFinal {
   std::string queue;
   core::State state = core::State::kNone;
   core::Wall finished{};
+  core::Wall goes{};  // at a time of its own; zero: with the others of its queue
 };
 
 struct RecoveredFinals {
@@ -97,6 +100,12 @@ struct RecoveredFinals {
 struct RecoveredQueue {
   std::string queue;
   core::QueueSettings settings;
+};
+
+struct RecoveredType {
+  std::string type;
+  core::Millis timeout{0};
+  std::shared_ptr<const core::RetryPolicy> retry;
 };
 
 struct RecoveredDedup {
@@ -173,6 +182,10 @@ class Store {
   virtual Result<RecoveredFinals> recover_finals() = 0;
   virtual Result<std::vector<RecoveredQueue>> recover_queues() = 0;
   virtual Result<std::vector<RecoveredDedup>> recover_dedups() = 0;
+  /// The gone_before of the last batch with removals; zero when there was none.
+  virtual Result<core::Wall> recover_gone_before() = 0;
+  /// What workers declared of their types.
+  virtual Result<std::vector<RecoveredType>> recover_types() = 0;
   /// Hosts whose entry has not expired.
   virtual Result<std::vector<core::HostId>> recover_hosts() = 0;
   /// The contracts that were kept last, by name.

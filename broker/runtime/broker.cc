@@ -72,7 +72,7 @@ ports::Status Broker::recover() {
     auto page = store_.recover_finals();
     if (!page) return page.failure();
     for (const ports::RecoveredFinal& job : page->jobs) {
-      engine_->restore_final(job.id, job.queue, job.state, job.finished);
+      engine_->restore_final(job.id, job.queue, job.state, job.finished, job.goes);
     }
     finals += page->jobs.size();
     last = page->last;
@@ -85,6 +85,13 @@ ports::Status Broker::recover() {
   if (!dedups) return dedups.failure();
   for (const ports::RecoveredDedup& dedup : *dedups)
     engine_->restore_dedup(dedup.key, dedup.job, dedup.left, start);
+  auto gone_before = store_.recover_gone_before();
+  if (!gone_before) return gone_before.failure();
+  engine_->restore_gone_before(*gone_before);
+  auto types = store_.recover_types();
+  if (!types) return types.failure();
+  for (const ports::RecoveredType& type : *types)
+    engine_->restore_type({type.type, type.timeout, type.retry});
   auto hosts = store_.recover_hosts();
   if (!hosts) return hosts.failure();
   for (const core::HostId& host : *hosts) engine_->restore_host(host);
@@ -212,7 +219,6 @@ void Broker::handle(const ports::Received& message, core::Now now) {
             judge(judged);
             feed(judged);
           },
-          [&](const wire::ProgressIn&) {},
           [&](const wire::DeadQueryIn& query) { ask_for_dead(query); },
           [&](const wire::DeadImportIn& import) {
             effects_.receipts.insert(effects_.receipts.end(), import.bad.begin(), import.bad.end());

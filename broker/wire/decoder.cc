@@ -276,8 +276,17 @@ void Decoder::read_cancel(const Cancel& body, const Sender& sender) {
     decoded_ = refuse(core::Code::kTooMany, "ids: more than max_jobs_per_message");
     return;
   }
+  const std::string_view reason = body.reason() ? body.reason()->string_view() : std::string_view{};
+  if (reason.size() > kMaxReasonBytes) {
+    decoded_ = refuse(core::Code::kTooLarge, "reason: more than 1024 bytes");
+    return;
+  }
+  if (!is_utf8(reason)) {
+    decoded_ = refuse(core::Code::kInvalidArgument, "reason: not UTF-8");
+    return;
+  }
   copy_ids(body.ids(), ids_);
-  decoded_ = core::CancelAsked{sender.session, body.request(), ids_};
+  decoded_ = core::CancelAsked{sender.session, body.request(), ids_, reason};
 }
 
 bool Decoder::read_leases(const flatbuffers::Vector<const LeaseHead*>* leases) {
@@ -332,6 +341,16 @@ void Decoder::read_ready(const Ready& body, const Sender& sender) {
       if (!is_utf8(taken.version)) {
         decoded_ = refuse(core::Code::kInvalidArgument, "types: a version that is not UTF-8");
         return;
+      }
+      taken.timeout_ms = offer->timeout_ms();
+      if (offer->retry()) {
+        auto retry = std::make_shared<core::RetryPolicy>();
+        core::ReceiptOut refusal;
+        if (!read_retry(*offer->retry(), *retry, refusal)) {
+          decoded_ = refuse(refusal.code, refusal.message);
+          return;
+        }
+        taken.retry = std::move(retry);
       }
       offers_.push_back(taken);
     }
@@ -453,11 +472,14 @@ void Decoder::read_progress(const Progress& body, const Sender& sender) {
       decoded_ = refuse(core::Code::kMalformedFrame, "a progress message is not inside the blob");
       return;
     }
-    notes_.push_back({to_core<core::LeaseToken>(head.token()),
-                      head.value(),
-                      {reinterpret_cast<const char*>(text.data()), text.size()}});
+    const std::string_view message(reinterpret_cast<const char*>(text.data()), text.size());
+    if (!is_utf8(message)) {
+      decoded_ = refuse(core::Code::kInvalidArgument, "a progress message is not UTF-8");
+      return;
+    }
+    notes_.push_back({to_core<core::LeaseToken>(head.token()), head.value(), message});
   }
-  decoded_ = ProgressIn{sender.session, notes_};
+  decoded_ = core::ProgressReported{sender.session, notes_};
 }
 
 }  // namespace jobwire::wire

@@ -63,17 +63,6 @@ struct SubmitIn {
   std::span<const core::ReceiptOut> bad;
 };
 
-struct ProgressNote {
-  core::LeaseToken token;
-  float value = 0;
-  std::string_view message;
-};
-
-struct ProgressIn {
-  core::SessionId session{};
-  std::span<const ProgressNote> notes;
-};
-
 /// A page of dead jobs is asked for.
 struct DeadQueryIn {
   core::SessionId session{};
@@ -90,10 +79,11 @@ struct DeadImportIn {
   std::span<const core::ReceiptOut> bad;
 };
 
-using Decoded = std::variant<RefusedIn, HelloIn, GoodbyeIn, HeartbeatIn, SubmitIn,
-                             core::ResultsAsked, core::CancelAsked, core::WorkerReady,
-                             core::ResultsReported, core::HandedBack, core::WorkerDown, ProgressIn,
-                             core::QueueAsked, core::SweepAsked, DeadQueryIn, DeadImportIn>;
+using Decoded =
+    std::variant<RefusedIn, HelloIn, GoodbyeIn, HeartbeatIn, SubmitIn, core::ResultsAsked,
+                 core::CancelAsked, core::WorkerReady, core::ResultsReported, core::HandedBack,
+                 core::WorkerDown, core::ProgressReported, core::QueueAsked, core::SweepAsked,
+                 DeadQueryIn, DeadImportIn>;
 
 /// Turns received bytes into events, or into one refusal. What comes out has the right form: the
 /// envelope verified, every slice inside the blob, enums in range, required fields present, no list
@@ -165,7 +155,7 @@ class Decoder {
   std::vector<std::string_view> names_;
   std::vector<core::TypeOffer> offers_;
   std::vector<core::ResultReport> reports_;
-  std::vector<ProgressNote> notes_;
+  std::vector<core::ProgressNote> notes_;
 };
 
 }  // namespace jobwire::wire

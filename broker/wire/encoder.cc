@@ -21,7 +21,8 @@ constexpr std::size_t kLeastEnvelope = 4096;
 
 // The worker and the SDK read these by their layout.
 static_assert(sizeof(Id) == 16 && sizeof(DispatchHead) == 52 && sizeof(ReceiptHead) == 40 &&
-              sizeof(ResultView) == 64 && sizeof(LeaseRefusal) == 18 && sizeof(CancelHead) == 20);
+              sizeof(ResultView) == 64 && sizeof(LeaseRefusal) == 18 && sizeof(CancelHead) == 20 &&
+              sizeof(ProgressView) == 40);
 
 template <typename CoreId>
 Id to_wire(const CoreId& id) {
@@ -115,6 +116,7 @@ void Encoder::encode(const core::Effects& effects, OutgoingSink& sink) {
   receipts(effects.receipts, sink);
   acks(effects.acks, effects.lease_refusals, sink);
   results(effects.results, sink);
+  progress(effects.progress, sink);
   cancel_replies(effects.cancel_replies, sink);
   revokes(effects.revokes, sink);
   recalls(effects.recalls, sink);
@@ -275,6 +277,32 @@ std::size_t Encoder::put_results(std::span<const core::ResultOut> results,
 void Encoder::results(std::span<const core::ResultOut> results, OutgoingSink& sink) {
   each_group(results, [&](core::SessionId, std::span<const Key> keys) {
     return put_results(results, keys, sink);
+  });
+}
+
+std::size_t Encoder::put_progress(std::span<const core::ProgressOut> words,
+                                  std::span<const Key> keys, OutgoingSink& sink) {
+  keys = keys.first(std::min<std::size_t>(keys.size(), limits_.max_jobs_per_message));
+  builder_.Clear();
+  blob_.clear();
+  progress_views_.clear();
+  for (const Key key : keys) {
+    const core::ProgressOut& word = words[index_of(key)];
+    const ByteSpan message = word.progress.message.span();
+    progress_views_.emplace_back(to_wire(word.id), to_ms(word.progress.at), word.progress.value,
+                                 static_cast<std::uint32_t>(blob_.size()),
+                                 static_cast<std::uint32_t>(message.size()));
+    blob_.insert(blob_.end(), message.begin(), message.end());
+  }
+  const auto views = builder_.CreateVectorOfStructs(progress_views_);
+  const ByteSpan envelope = finish(Body::ProgressPush, CreateProgressPush(builder_, views));
+  put(session_of(keys[0]), Body::ProgressPush, envelope, blob_, keys.size(), sink);
+  return keys.size();
+}
+
+void Encoder::progress(std::span<const core::ProgressOut> words, OutgoingSink& sink) {
+  each_group(words, [&](core::SessionId, std::span<const Key> keys) {
+    return put_progress(words, keys, sink);
   });
 }
 

@@ -83,9 +83,9 @@ class Encoder {
   // ---- grouped by session
 
   /// All of `effects` that travels, in this order: refusals, receipts, acks with lease refusals,
-  /// results, cancel replies, revokes, recalls, dispatches, lease cancellations, queue replies,
-  /// sweep reports. Not here, since they need the runtime: result_reads, payload_reads, dead_scans,
-  /// session_drops, logs.
+  /// results, progress, cancel replies, revokes, recalls, dispatches, lease cancellations, queue
+  /// replies, sweep reports. Not here, since they need the runtime: result_reads, payload_reads,
+  /// dead_scans, session_drops, logs.
   void encode(const core::Effects& effects, OutgoingSink& sink);
 
   void refusals(std::span<const core::RefusalOut> refusals, OutgoingSink& sink);
@@ -96,6 +96,7 @@ class Encoder {
             OutgoingSink& sink);
   /// The bytes of each are its result, or its JobError buffer, or one built of its ErrorText.
   void results(std::span<const core::ResultOut> results, OutgoingSink& sink);
+  void progress(std::span<const core::ProgressOut> words, OutgoingSink& sink);
   void cancel_replies(std::span<const core::CancelReplyOut> replies, OutgoingSink& sink);
   void revokes(std::span<const core::RevokeOut> revokes, OutgoingSink& sink);
   void recalls(std::span<const core::RecallOut> recalls, OutgoingSink& sink);
@@ -129,6 +130,8 @@ class Encoder {
                            OutgoingSink& sink);
   std::size_t put_results(std::span<const core::ResultOut> results, std::span<const Key> keys,
                           OutgoingSink& sink);
+  std::size_t put_progress(std::span<const core::ProgressOut> words, std::span<const Key> keys,
+                           OutgoingSink& sink);
   std::size_t put_dispatches(std::span<const core::DispatchOut> dispatches,
                              std::span<const Key> keys, OutgoingSink& sink);
   flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<DeadAttempt>>> attempts_in(
@@ -150,6 +153,7 @@ class Encoder {
   std::vector<DispatchHead> dispatch_heads_;
   std::vector<ResultView> result_views_;
   std::vector<LeaseRefusal> lease_refusals_;
+  std::vector<ProgressView> progress_views_;
 };
 
 }  // namespace jobwire::wire

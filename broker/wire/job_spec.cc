@@ -80,6 +80,34 @@ bool read_headers(const JobSpec& spec, core::JobOptions& options, core::ReceiptO
   return true;
 }
 
+bool read_options(const JobSpec& spec, core::Submission& job, core::ReceiptOut& refusal) {
+  const bool has_key = spec.dedup_key() && spec.dedup_key()->size() != 0;
+  const bool has_headers = spec.headers() && spec.headers()->size() != 0;
+  if (!has_key && !has_headers && !spec.retry() && spec.contract() == 0 &&
+      spec.result_ttl_ms() == 0 && spec.dedup_window_ms() == 0) {
+    return true;
+  }
+  auto options = std::make_shared<core::JobOptions>();
+  if (has_key) {
+    if (spec.dedup_key()->size() > kMaxDedupKeyBytes) {
+      return refuse(refusal, core::Code::kInvalidArgument, "dedup_key", "longer than 128 bytes");
+    }
+    options->dedup_key = spec.dedup_key()->string_view();
+  }
+  options->dedup_window = to_millis(spec.dedup_window_ms());
+  options->contract = spec.contract();
+  options->result_ttl = to_millis(spec.result_ttl_ms());
+  if (!read_headers(spec, *options, refusal)) return false;
+  if (spec.retry()) {
+    options->has_retry = true;
+    if (!read_retry(*spec.retry(), options->retry, refusal)) return false;
+  }
+  job.options = std::move(options);
+  return true;
+}
+
+}  // namespace
+
 bool read_retry(const RetryPolicy& policy, core::RetryPolicy& retry, core::ReceiptOut& refusal) {
   if (policy.backoff() > Backoff::MAX) {
     return refuse(refusal, core::Code::kInvalidArgument, "retry.backoff",
@@ -121,34 +149,6 @@ bool read_retry(const RetryPolicy& policy, core::RetryPolicy& retry, core::Recei
   }
   return true;
 }
-
-bool read_options(const JobSpec& spec, core::Submission& job, core::ReceiptOut& refusal) {
-  const bool has_key = spec.dedup_key() && spec.dedup_key()->size() != 0;
-  const bool has_headers = spec.headers() && spec.headers()->size() != 0;
-  if (!has_key && !has_headers && !spec.retry() && spec.contract() == 0 &&
-      spec.result_ttl_ms() == 0 && spec.dedup_window_ms() == 0) {
-    return true;
-  }
-  auto options = std::make_shared<core::JobOptions>();
-  if (has_key) {
-    if (spec.dedup_key()->size() > kMaxDedupKeyBytes) {
-      return refuse(refusal, core::Code::kInvalidArgument, "dedup_key", "longer than 128 bytes");
-    }
-    options->dedup_key = spec.dedup_key()->string_view();
-  }
-  options->dedup_window = to_millis(spec.dedup_window_ms());
-  options->contract = spec.contract();
-  options->result_ttl = to_millis(spec.result_ttl_ms());
-  if (!read_headers(spec, *options, refusal)) return false;
-  if (spec.retry()) {
-    options->has_retry = true;
-    if (!read_retry(*spec.retry(), options->retry, refusal)) return false;
-  }
-  job.options = std::move(options);
-  return true;
-}
-
-}  // namespace
 
 bool read_job_spec(const JobSpec& spec, const ProtocolLimits& limits, BlobSlices& slices,
                    core::Submission& job, core::ReceiptOut& refusal) {

@@ -9,6 +9,10 @@
 
 namespace jobwire::wire {
 
+/// Reads a verified RetryPolicy. False, with code, field and message of `refusal`, when its form is
+/// wrong. Zeros stay zeros.
+bool read_retry(const RetryPolicy& policy, core::RetryPolicy& retry, core::ReceiptOut& refusal);
+
 /// Reads one verified JobSpec into `job`. False when its form is wrong: then `refusal` has code,
 /// field and message (its session and id are the caller's), and `job` is to be thrown away. Ranges
 /// of times, priorities and budgets, and the letters of names, are judged in the core.

@@ -41,6 +41,7 @@ inline constexpr std::size_t kMaxClientBytes = 256;
 inline constexpr std::size_t kMaxHostNameBytes = 255;
 inline constexpr std::size_t kMaxLogTailBytes = 65'536;
 inline constexpr std::size_t kMaxProgressBytes = 1024;
+inline constexpr std::size_t kMaxReasonBytes = 1024;
 inline constexpr std::size_t kMaxByBytes = 128;
 inline constexpr std::uint32_t kUsualDeadPage = 100;
 inline constexpr std::uint32_t kMaxDeadPage = 500;

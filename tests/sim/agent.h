@@ -25,6 +25,10 @@ class Agent : public Peer {
   void receive(const wire::Message& message, ByteSpan blob) override;
 
   /// From its workers.
+  /// A word of one of its workers, read in memory that they share.
+  void say(const core::LeaseToken& token, std::uint32_t word) {
+    if (alive_ && greeted_) send(progress(token, word));
+  }
   void started(Worker& worker, const core::LeaseToken& token, std::uint32_t timeout_ms);
   void crashed(Worker& worker);
   void exited(Worker& worker);

@@ -104,6 +104,27 @@ std::string EngineAudit::check_leases() {
   return differ("leases in lists", e.fleet_.leases(), found);
 }
 
+std::vector<LeaseToken> EngineAudit::held_up() {
+  Engine& e = engine_;
+  std::vector<LeaseToken> found;
+  if (!e.dispatches()) return found;
+  for (std::uint32_t w = 0; w < e.fleet_.worker_slots(); ++w) {
+    const Worker& worker = e.fleet_[WorkerIx{w}];
+    if (!worker.alive || !worker.connected || worker.group == kNoGroup) continue;
+    std::uint32_t before = 0;
+    for (LeaseIx ix = worker.oldest; ix != kNoLease; ix = e.fleet_[ix].next) {
+      const Lease& lease = e.fleet_[ix];
+      if (before++ < worker.slots || lease.recalled) continue;
+      for (const Lane::Server& server : e.lanes_[e.jobs_[lease.job].lane].servers) {
+        if (e.lanes_[server.group].idle.head == kNoWorker) continue;
+        found.push_back(lease.token);
+        break;
+      }
+    }
+  }
+  return found;
+}
+
 std::string EngineAudit::check_lanes() {
   Engine& e = engine_;
   std::size_t linked = 0;

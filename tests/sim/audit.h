@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "core/engine.h"
 
@@ -18,6 +19,10 @@ class EngineAudit {
 
   /// After everything has ended: nothing is left but what is kept of finished jobs.
   std::string check_idle();
+
+  /// Leases that wait behind others and were not asked back, while a worker that serves them has
+  /// nothing to do. That may be so for a moment.
+  std::vector<LeaseToken> held_up();
 
   /// Workers that would be given a job now if they had room.
   std::size_t ready_workers() const;

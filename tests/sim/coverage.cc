@@ -165,7 +165,20 @@ const char* name_of(Met met) {
       return "sweep stopped";
     case Met::kDeadRead:
       return "dead job read";
-      return "empty batch";
+    case Met::kProgressPushed:
+      return "progress pushed";
+    case Met::kProgressStored:
+      return "progress stored";
+    case Met::kIdleRecall:
+      return "recalled for an idle worker";
+    case Met::kTypeDeclared:
+      return "defaults of a type stored";
+    case Met::kTypeRetryUsed:
+      return "retried by its type's policy";
+    case Met::kTypeTimeoutUsed:
+      return "ran under its type's timeout";
+    case Met::kCancelReason:
+      return "cancelled with a reason";
     case Met::kCount:
       break;
   }

@@ -89,6 +89,13 @@ enum class Met : std::uint8_t {
   kSweepEnded,
   kSweepStopped,
   kDeadRead,
+  kProgressPushed,
+  kProgressStored,
+  kIdleRecall,
+  kTypeDeclared,
+  kTypeRetryUsed,
+  kTypeTimeoutUsed,
+  kCancelReason,
   kCount,
 };
 inline constexpr std::size_t kMets = static_cast<std::size_t>(Met::kCount);

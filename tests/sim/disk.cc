@@ -43,6 +43,7 @@ std::shared_ptr<const Transaction> Disk::own(const core::Batch& batch) {
   for (core::JobRemoval& removal : copy->removals) removal.queue = keep(removal.queue);
   for (core::QueueDelta& delta : copy->queues) delta.queue = keep(delta.queue);
   for (core::QueueWrite& queue : copy->settings) queue.queue = keep(queue.queue);
+  for (core::TypeWrite& type : copy->types) type.type = keep(type.type);
   return transaction;
 }
 
@@ -74,7 +75,8 @@ void Disk::apply(const Transaction& transaction) {
   const bool again = std::exchange(transaction.has_applied, true);
   if (batch.sequence != sequence_ + 1) throw Violation("a batch out of its order");
   check_bounds(batch);
-  undo_.push_back({sequence_, {}, dedups_, hosts_, settings_, counted_, written_});
+  undo_.push_back(
+      {sequence_, {}, dedups_, hosts_, settings_, counted_, written_, types_, gone_before_});
   if (undo_.size() > kUndos) undo_.pop_front();
   sequence_ = batch.sequence;
   std::set<JobId> seen;
@@ -82,6 +84,13 @@ void Disk::apply(const Transaction& transaction) {
     if (!seen.insert(change.job.id).second)
       ledger_.violated("one job twice in one batch", change.job.id);
     write(change, again);
+  }
+  for (const JobId& id : batch.stale_notes) {
+    if (!find(id)) ledger_.violated("a note on a job that is not there", id);
+  }
+  for (const core::ProgressWrite& word : batch.progress) {
+    if (!find(word.id)) ledger_.violated("progress of a job that is not there", word.id);
+    if (!again) ledger_.progress_written(word);
   }
   for (const core::JobRemoval& removal : batch.removals) {
     const DiskJob* job = find(removal.id);
@@ -106,6 +115,17 @@ void Disk::apply(const Transaction& transaction) {
   for (const core::QueueWrite& queue : batch.settings) {
     settings_[std::string(queue.queue)] = queue.settings;
     ledger_.queue_set(std::string(queue.queue), queue.settings);
+  }
+  if (batch.removals.empty() != (batch.gone_before == core::Wall{}))
+    throw Violation("removals and what is gone by them do not go together");
+  if (batch.gone_before != core::Wall{}) {
+    if (batch.gone_before < gone_before_) throw Violation("what was gone is not gone any more");
+    gone_before_ = batch.gone_before;
+  }
+  for (const core::TypeWrite& type : batch.types) {
+    core::TypeWrite& kept = types_[std::string(type.type)];
+    kept = type;
+    if (!again) coverage_.met(Met::kTypeDeclared);
   }
   for (const core::HostWrite& host : batch.hosts) {
     if (host.left) {
@@ -187,6 +207,11 @@ void Disk::write(const core::JobWrite& change, bool again) {
   if (std::uint32_t{job.raised} + job.timed_out + job.crashed != charged) {
     ledger_.violated("the failures counted are not the failures kept", job.id);
   }
+  // One that succeeded, or was cancelled by its own handler, leaves no record of its last attempt.
+  const bool one_more = job.state == State::kSucceeded || job.state == State::kCancelled;
+  const std::size_t kept = mine.attempts.size();
+  if (job.generation == 0 && job.attempts != kept && !(one_more && job.attempts == kept + 1))
+    ledger_.violated("an attempt was counted that nobody made", job.id);
   if (!core::is_final(job.state)) {
     if (job.payload_size > 0 && mine.payload.size() != job.payload_size)
       ledger_.violated("a payload is lost", job.id);
@@ -219,6 +244,8 @@ void Disk::lose(std::size_t count) {
     settings_ = undo.settings;
     counted_ = undo.counted;
     written_ = undo.written;
+    types_ = undo.types;
+    gone_before_ = undo.gone_before;
     sequence_ = undo.sequence;
     undo_.pop_back();
   }

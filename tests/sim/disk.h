@@ -60,6 +60,8 @@ class Disk {
   const std::map<std::string, core::QueueSettings>& settings() const { return settings_; }
   /// Every queue that was ever written to.
   std::set<std::string> queues() const;
+  const std::map<std::string, core::TypeWrite>& types() const { return types_; }
+  core::Wall gone_before() const { return gone_before_; }
   /// Counters against what was truly written.
   void check_counters() const;
 
@@ -80,6 +82,8 @@ class Disk {
     std::map<core::HostId, core::Steady> hosts;
     std::map<std::string, core::QueueSettings> settings;
     std::map<std::string, Tally> counted, written;
+    std::map<std::string, core::TypeWrite> types;
+    core::Wall gone_before{};
   };
 
   void write(const core::JobWrite& write, bool again);
@@ -98,6 +102,8 @@ class Disk {
   std::map<std::string, core::QueueSettings> settings_;
   std::map<std::string, Tally> counted_;  // by the engine's additions
   std::map<std::string, Tally> written_;  // by what was written
+  std::map<std::string, core::TypeWrite> types_;
+  core::Wall gone_before_{};
   std::uint64_t epoch_ = 0;
   std::uint64_t sequence_ = 0;
   std::deque<Undo> undo_;

@@ -113,8 +113,7 @@ void Ledger::view_sent(std::uint64_t endpoint, const wire::ResultView& view, Byt
         violated("a receipted job is unknown", id);
       if (known.stored && endpoint == owner_ && !known.removed)
         violated("a stored job is unknown", id);
-      // What has gone is not known any more after a restart.
-      if (known.removed_by == endpoint && known.removed && !wall_was_stepped)
+      if (known.removed && endpoint == owner_ && !wall_was_stepped)
         violated("a removed job is unknown instead of gone", id);
       break;
     case wire::Known::Gone:
@@ -130,6 +129,41 @@ void Ledger::view_sent(std::uint64_t endpoint, const wire::ResultView& view, Byt
     case wire::Known::Unspecified:
       violated("an answer without an answer", id);
   }
+}
+
+Run& Ledger::spoken(const JobId& job, std::string_view message, float value) {
+  LeaseToken token;
+  if (!core::parse_hex(message, token.bytes)) violated("progress with a message of nobody's", job);
+  Run& run = this->run(token);
+  if (run.job != job) violated("progress of another job", job);
+  const auto word = static_cast<std::uint32_t>(value);
+  if (word == 0 || word > run.words) violated("progress that nobody told", job);
+  return run;
+}
+
+void Ledger::progress_sent(std::uint64_t endpoint, const wire::ProgressView& view, ByteSpan blob) {
+  const auto id = id_of<JobId>(view.id());
+  const ByteSpan text = blob.subspan(view.message_offset(), view.message_size());
+  Run& run = spoken(id, {reinterpret_cast<const char*>(text.data()), text.size()}, view.value());
+  coverage_.met(Met::kProgressPushed);
+  if (run.superseded_by == endpoint) violated("progress of a lease that is over", id);
+  const Truth& known = truth(id);
+  if (known.end != State::kNone && known.lives == 1 && endpoint == owner_)
+    violated("progress of a job that has ended", id);
+  // Its agent and the worker itself are two ways: one may overtake the other.
+  run.words_told = static_cast<std::uint32_t>(view.value());
+}
+
+void Ledger::recall_sent(const LeaseToken& token) {
+  Run& run = this->run(token);
+  if (!truth(run.job).cancel_asked) coverage_.met(Met::kIdleRecall);
+  run.recalled = true;
+}
+
+void Ledger::progress_written(const core::ProgressWrite& write) {
+  Run& run = spoken(write.id, write.progress.message.view(), write.progress.value);
+  coverage_.met(Met::kProgressStored);
+  run.words_stored = static_cast<std::uint32_t>(write.progress.value);
 }
 
 void Ledger::cancel_reply_sent(std::uint64_t endpoint, const wire::CancelHead& head) {
@@ -192,8 +226,14 @@ void Ledger::dispatched(std::uint64_t endpoint, const wire::DispatchHead& head, 
       head.encoding() != static_cast<wire::Encoding>(known.spec.encoding)) {
     violated("dispatched with another priority or encoding", id);
   }
-  if (known.spec.timeout_ms != 0 && head.timeout_ms() != known.spec.timeout_ms)
-    violated("dispatched with another timeout", id);
+  // Its worker has said what holds for the type before anything came to it.
+  const std::uint32_t of_type = declared.at(known.spec.type).timeout_ms;
+  const auto of_broker = static_cast<std::uint32_t>(config_.default_timeout.count());
+  const std::uint32_t timeout_ms = known.spec.timeout_ms != 0 ? known.spec.timeout_ms
+                                   : of_type != 0             ? of_type
+                                                              : of_broker;
+  if (head.timeout_ms() != timeout_ms) violated("dispatched with another timeout", id);
+  if (known.spec.timeout_ms == 0 && of_type != 0) coverage_.met(Met::kTypeTimeoutUsed);
   const auto earliest = known.first_sent + Millis(static_cast<Millis::rep>(known.spec.delay_ms));
   if (!wall_was_stepped && agenda_.steady() + Millis(2) < earliest)
     violated("dispatched before its delay has passed", id);
@@ -235,8 +275,17 @@ void Ledger::claim_refused(const LeaseToken& token, std::uint64_t endpoint) {
   violated("a run from before the restart was not adopted", run.job);
 }
 
-const core::RetryPolicy& Ledger::policy_of(const core::JobRecord& job) const {
-  return job.options && job.options->has_retry ? job.options->retry : config_.retry;
+std::array<core::RetryPolicy, 2> Ledger::policies_of(const core::JobRecord& job) const {
+  const auto type = declared.find(std::string(job.type));
+  const bool has_type = type != declared.end() && type->second.retry;
+  std::array<core::RetryPolicy, 2> policies = {
+      has_type ? core::with_defaults(*type->second.retry, config_.retry) : config_.retry,
+      config_.retry};
+  if (job.options && job.options->has_retry) {
+    for (core::RetryPolicy& policy : policies)
+      policy = core::with_defaults(job.options->retry, policy);
+  }
+  return policies;
 }
 
 void Ledger::inserted(const core::JobRecord& job, core::Wall now) {
@@ -253,7 +302,7 @@ void Ledger::inserted(const core::JobRecord& job, core::Wall now) {
       job.encoding != spec.encoding || job.keep_payload != spec.keep_payload ||
       job.payload_size != spec.payload.size() ||
       job.expires.time_since_epoch().count() != spec.expires_at_ms ||
-      (spec.timeout_ms != 0 && job.timeout.count() != spec.timeout_ms)) {
+      job.timeout.count() != spec.timeout_ms) {
     violated("stored otherwise than submitted", job.id);
   }
   if (job.state != State::kSucceeded && job.payload_size > 0 &&
@@ -280,11 +329,13 @@ void Ledger::inserted(const core::JobRecord& job, core::Wall now) {
 }
 
 void Ledger::attempt_written(const core::JobRecord& job, const core::Attempt& attempt) {
-  const core::RetryPolicy& policy = policy_of(job);
-  if (job.raised > policy.attempts || job.timed_out > policy.timeouts ||
-      job.crashed > policy.crashes) {
-    violated("a budget is exceeded", job.id);
-  }
+  const auto policies = policies_of(job);
+  const auto fits = [&](const core::RetryPolicy& policy) {
+    return job.raised <= policy.attempts && job.timed_out <= policy.timeouts &&
+           job.crashed <= policy.crashes;
+  };
+  if (!fits(policies[0]) && !fits(policies[1])) violated("a budget is exceeded", job.id);
+  if (fits(policies[0]) && !fits(policies[1])) coverage_.met(Met::kTypeRetryUsed);
   if (attempt.token.is_zero()) violated("an attempt without a lease", job.id);
   Run* const known = find_run(attempt.token);
   const bool presumed =
@@ -347,7 +398,7 @@ void Ledger::ended(const core::JobRecord& job) {
   known.ended = job.finished;
   known.ended_at = agenda_.steady();
   known.end_attempts = job.attempts;
-  const core::RetryPolicy& policy = policy_of(job);
+  const auto policies = policies_of(job);
   switch (job.state) {
     case State::kSucceeded: {
       coverage_.met(Met::kSucceeded);
@@ -369,11 +420,13 @@ void Ledger::ended(const core::JobRecord& job) {
           break;
         case core::DeadReason::kTimedOut:
           coverage_.met(Met::kDeadTimedOut);
-          if (job.timed_out != policy.timeouts) violated("dead of timeouts with some left", job.id);
+          if (job.timed_out != policies[0].timeouts && job.timed_out != policies[1].timeouts)
+            violated("dead of timeouts with some left", job.id);
           break;
         case core::DeadReason::kCrashed:
           coverage_.met(Met::kDeadCrashed);
-          if (job.crashed != policy.crashes) violated("dead of crashes with some left", job.id);
+          if (job.crashed != policies[0].crashes && job.crashed != policies[1].crashes)
+            violated("dead of crashes with some left", job.id);
           break;
         case core::DeadReason::kRejected:
           coverage_.met(Met::kDeadRejected);
@@ -389,6 +442,9 @@ void Ledger::ended(const core::JobRecord& job) {
       break;
     case State::kCancelled: {
       coverage_.met(Met::kCancelled);
+      if (job.cancel_reason) coverage_.met(Met::kCancelReason);
+      if (job.cancel_reason && job.cancel_reason.view() != "no longer")
+        violated("cancelled for a reason that nobody gave", job.id);
       if (known.cancel_asked) break;
       coverage_.met(Met::kPurged);
       const bool purged = std::any_of(purges_.begin(), purges_.end(), [&](const auto& entry) {
@@ -423,7 +479,6 @@ void Ledger::removed(const JobId& id, core::Steady now) {
   if (known.end == State::kNone) violated("removed before its end", id);
   coverage_.met(Met::kRemoved);
   known.removed = true;
-  known.removed_by = owner_;
   const auto own = Millis(static_cast<Millis::rep>(known.spec.result_ttl_ms));
   const Millis least = known.end == State::kDead ? config_.keep_dead : config_.keep_finished;
   const Millis kept = own.count() != 0 ? std::min(own, least) : least;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -33,6 +35,10 @@ struct Run {
   /// Until when its host may count as lost; null when its worker has no agent.
   const core::Steady* trouble_until = nullptr;
   bool charged = false;
+  bool recalled = false;           // a broker has asked for it, unless it has started
+  std::uint32_t words = 0;         // said of its progress
+  std::uint32_t words_told = 0;    // the last that a watcher was told
+  std::uint32_t words_stored = 0;  // ... that the store was given
   core::Steady granted_at{};
   core::Steady started_at{};
   core::Outcome reported = core::Outcome::kNone;  // what its worker says of it
@@ -56,7 +62,6 @@ struct Truth {
   bool removed = false;
   std::string queue;          // where it is now
   std::uint32_t replays = 0;  // over all lives
-  std::uint64_t removed_by = 0;
   std::uint32_t lives = 0;
   std::vector<core::LeaseToken> runs;
   core::Steady first_sent{};
@@ -86,7 +91,9 @@ class Ledger {
   void receipt_sent(const wire::ReceiptHead& head);
   void end_told(const core::JobId& id, core::State state, const char* by);
   void view_sent(std::uint64_t endpoint, const wire::ResultView& view, ByteSpan payload);
+  void progress_sent(std::uint64_t endpoint, const wire::ProgressView& view, ByteSpan blob);
   void cancel_reply_sent(std::uint64_t endpoint, const wire::CancelHead& head);
+  void recall_sent(const core::LeaseToken& token);
   void dispatched(std::uint64_t endpoint, const wire::DispatchHead& head, ByteSpan payload);
 
   // ---- from workers
@@ -101,12 +108,14 @@ class Ledger {
   void attempt_written(const core::JobRecord& job, const core::Attempt& attempt);
   void ended(const core::JobRecord& job);
   void running_written(const core::JobRecord& job);
+  void progress_written(const core::ProgressWrite& write);
   void removed(const core::JobId& id, core::Steady now);
   void replayed(const core::JobRecord& job);
   void queue_set(const std::string& queue, const core::QueueSettings& settings);
   /// What was set is undone: the store went backwards.
   void queue_unset(const std::string& queue, const core::QueueSettings& settings) {
     settings_[queue] = settings;
+    told_paused_.erase(queue);  // the broker knows what the store has forgotten
   }
 
   // ---- from and to operators
@@ -129,13 +138,18 @@ class Ledger {
   }
   std::uint64_t owner() const { return owner_; }
   bool wall_was_stepped = false;
+  std::map<std::string, TypeDefault> declared;  // by workers, of their types
   bool truth_may_be_gone = false;  // bounds by count or bytes: a job may go as soon as it has ended
 
   [[noreturn]] void violated(const std::string& rule, const core::JobId& id) const;
 
  private:
+  /// The run that a word of progress is about, by what the word says of itself.
+  Run& spoken(const core::JobId& job, std::string_view message, float value);
   bool superseded(const Run& run) const { return run.outdated || run.superseded_by == owner_; }
-  const core::RetryPolicy& policy_of(const core::JobRecord& job) const;
+  /// What may have judged the job: its own policy over its type's; and, as long as no worker has
+  /// told the broker the type's, over the broker's.
+  std::array<core::RetryPolicy, 2> policies_of(const core::JobRecord& job) const;
 
   const Agenda& agenda_;
   const core::EngineConfig& config_;

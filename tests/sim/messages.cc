@@ -116,21 +116,27 @@ Packet result_request(std::uint64_t request, std::span<const core::JobId> ids, b
   return finish(b, wire::Body::ResultRequest, wire::CreateResultRequest(b, request, list, wait));
 }
 
-Packet cancel(std::uint64_t request, std::span<const core::JobId> ids) {
+Packet cancel(std::uint64_t request, std::span<const core::JobId> ids, const std::string& reason) {
   FlatBufferBuilder b;
   const auto list = b.CreateVectorOfStructs(ids_of(ids));
-  return finish(b, wire::Body::Cancel, wire::CreateCancel(b, request, list));
+  const auto text = b.CreateString(reason);
+  return finish(b, wire::Body::Cancel, wire::CreateCancel(b, request, list, text));
 }
 
 Packet ready(const std::vector<std::string>& queues, const std::vector<std::string>& types,
-             const core::Contract& contract, std::uint16_t slots, std::uint16_t credit,
-             const std::vector<LeaseNote>& held) {
+             const std::map<std::string, TypeDefault>& declared, const core::Contract& contract,
+             std::uint16_t slots, std::uint16_t credit, const std::vector<LeaseNote>& held) {
   FlatBufferBuilder b;
   const auto queue_list = b.CreateVectorOfStrings(queues);
   std::vector<Offset<wire::TypeOffer>> offers;
-  for (const std::string& type : types)
-    offers.push_back(wire::CreateTypeOffer(b, b.CreateString(type), contract.hash, 0, 0, 0,
-                                           b.CreateVector(contract.accepts)));
+  for (const std::string& type : types) {
+    const TypeDefault& own = declared.at(type);
+    const auto name = b.CreateString(type);
+    const auto retry = own.retry ? put_retry(b, *own.retry) : Offset<wire::RetryPolicy>();
+    const auto accepts = b.CreateVector(contract.accepts);
+    offers.push_back(
+        wire::CreateTypeOffer(b, name, contract.hash, 0, retry, own.timeout_ms, accepts));
+  }
   const auto type_list = b.CreateVector(offers);
   const auto leases = b.CreateVectorOfStructs(heads_of(held));
   return finish(b, wire::Body::Ready,
@@ -152,6 +158,16 @@ Packet results(std::uint64_t sequence, std::span<const ResultNote> notes) {
   }
   const auto list = b.CreateVectorOfStructs(heads);
   return finish(b, wire::Body::Results, wire::CreateResults(b, sequence, list), std::move(blob));
+}
+
+Packet progress(const core::LeaseToken& token, std::uint32_t word) {
+  FlatBufferBuilder b;
+  const std::string text = core::to_hex(token.bytes);
+  const wire::ProgressHead head(to_wire(token), static_cast<float>(word), 0,
+                                static_cast<std::uint32_t>(text.size()));
+  const auto list = b.CreateVectorOfStructs(&head, 1);
+  return finish(b, wire::Body::Progress, wire::CreateProgress(b, list),
+                Buffer(text.begin(), text.end()));
 }
 
 Packet hand_back(std::span<const core::LeaseToken> tokens) {

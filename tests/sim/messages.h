@@ -12,6 +12,7 @@
 #include "core/event.h"
 #include "core/record.h"
 #include "sim/network.h"
+#include "sim/plan.h"
 
 /// What peers send, encoded as an SDK would.
 namespace jobwire::sim {
@@ -64,11 +65,13 @@ Packet heartbeat(std::uint64_t sequence, const std::vector<std::uint64_t>& worke
                  const std::vector<LeaseNote>& running);
 Packet submit(std::uint64_t request, std::span<const JobSpec* const> jobs);
 Packet result_request(std::uint64_t request, std::span<const core::JobId> ids, bool wait);
-Packet cancel(std::uint64_t request, std::span<const core::JobId> ids);
+Packet cancel(std::uint64_t request, std::span<const core::JobId> ids, const std::string& reason);
 Packet ready(const std::vector<std::string>& queues, const std::vector<std::string>& types,
-             const core::Contract& contract, std::uint16_t slots, std::uint16_t credit,
-             const std::vector<LeaseNote>& held);
+             const std::map<std::string, TypeDefault>& declared, const core::Contract& contract,
+             std::uint16_t slots, std::uint16_t credit, const std::vector<LeaseNote>& held);
 Packet results(std::uint64_t sequence, std::span<const ResultNote> results);
+/// A worker's word about one of its leases: the number of the word, and the lease in the message.
+Packet progress(const core::LeaseToken& token, std::uint32_t word);
 Packet hand_back(std::span<const core::LeaseToken> tokens);
 Packet worker_down(std::uint64_t worker, core::WorkerEnd end,
                    const std::vector<LeaseNote>& running);

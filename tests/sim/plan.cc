@@ -87,6 +87,20 @@ Plan draw_plan(std::uint64_t seed, bool thorough) {
   for (std::int64_t i = dice.between(1, 3); i-- > 0;) plan.types.emplace_back(types[i]);
   plan.contracts = static_cast<std::uint32_t>(dice.between(0, 3));
 
+  for (const std::string& type : plan.types) {
+    TypeDefault& declared = plan.declared[type];
+    if (dice.chance(0.3))
+      declared.timeout_ms = static_cast<std::uint32_t>(dice.between(300, 2'500));
+    if (dice.chance(0.7)) continue;
+    core::RetryPolicy& retry = declared.retry.emplace();
+    retry.attempts = static_cast<std::uint16_t>(dice.between(0, 4));
+    retry.timeouts = static_cast<std::uint16_t>(dice.between(0, 3));
+    retry.crashes = static_cast<std::uint16_t>(dice.between(0, 3));
+    retry.backoff = core::BackoffKind::kFixed;
+    retry.base = Millis(dice.between(0, 300));
+    retry.cap = Millis(1'000);
+  }
+
   plan.latency_most = dice.chance(0.8) ? Micros(2'000) : Micros(dice.between(20'000, 300'000));
   if (plan.faults.stall > 0) plan.pipe_messages = static_cast<std::uint32_t>(dice.between(2, 20));
   plan.store_latency_most =
@@ -101,6 +115,7 @@ Plan draw_plan(std::uint64_t seed, bool thorough) {
   plan.delayed = static_cast<double>(dice.between(0, 40)) / 100;
   plan.expiring = static_cast<double>(dice.between(0, 25)) / 100;
   plan.cancel = static_cast<double>(dice.between(0, 15)) / 100;
+  plan.progress = dice.chance(0.5) ? 0.0 : static_cast<double>(dice.between(5, 60)) / 100;
   plan.payload_most = dice.chance(0.5) ? 200 : 4'000;
   plan.run_most = Millis(dice.chance(0.6) ? dice.between(2, 60) : dice.between(60, 900));
   plan.has_operator = dice.chance(0.6);

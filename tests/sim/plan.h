@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +12,12 @@
 #include "sim/dice.h"
 
 namespace jobwire::sim {
+
+/// What the workers of a type say holds for jobs that say nothing themselves.
+struct TypeDefault {
+  std::optional<core::RetryPolicy> retry;
+  std::uint32_t timeout_ms = 0;
+};
 
 /// What a run is made of, drawn from its seed: sizes, the broker's configuration, and which faults
 /// come how often. Most runs have few kinds of faults, many of each; some have none; some have all.
@@ -24,7 +32,8 @@ struct Plan {
   std::vector<std::string> queues;
   std::vector<std::string> types;
   bool has_operator = false;
-  std::uint32_t contracts = 0;  // versions of each type's contract that are about
+  std::map<std::string, TypeDefault> declared;  // by type
+  std::uint32_t contracts = 0;                  // versions of each type's contract that are about
 
   // The network.
   core::Micros latency_most{2'000};
@@ -67,6 +76,7 @@ struct Plan {
   double invalid = 0.03;
   double cancel = 0.05;
   double own_retry = 0.4;
+  double progress = 0.1;  // of the runs that say how far they are
   std::size_t payload_most = 2'000;
   core::Millis run_most{200};
 };

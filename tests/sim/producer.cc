@@ -238,7 +238,7 @@ void Producer::cancel_some() {
       own.cancels = dice_.chance(0.3);
     }
   }
-  if (!ids.empty()) send(cancel(++request_, ids));
+  if (!ids.empty()) send(cancel(++request_, ids, dice_.chance(0.5) ? "no longer" : ""));
 }
 
 void Producer::receive(const wire::Message& message, ByteSpan) {

@@ -41,7 +41,9 @@ ports::Result<ports::StoreOpened> SimStore::open() {
   finals_.clear();
   for (const auto& [id, job] : disk_.jobs()) {
     if (core::is_final(job.job.state)) {
-      finals_.push_back({id, std::string(job.job.queue), job.job.state, job.job.finished});
+      const bool own_ttl = job.job.options && job.job.options->result_ttl.count() > 0;
+      finals_.push_back({id, std::string(job.job.queue), job.job.state, job.job.finished,
+                         own_ttl ? job.job.finished + job.job.options->result_ttl : core::Wall{}});
     } else {
       to_recover_.push_back(id);
     }
@@ -114,6 +116,14 @@ ports::Result<std::vector<ports::RecoveredQueue>> SimStore::recover_queues() {
 ports::Result<std::vector<ports::RecoveredDedup>> SimStore::recover_dedups() {
   std::vector<ports::RecoveredDedup> out;
   for (auto& [key, hold] : disk_.dedups()) out.push_back({key, hold.first, hold.second});
+  return out;
+}
+
+ports::Result<core::Wall> SimStore::recover_gone_before() { return disk_.gone_before(); }
+
+ports::Result<std::vector<ports::RecoveredType>> SimStore::recover_types() {
+  std::vector<ports::RecoveredType> out;
+  for (const auto& [name, type] : disk_.types()) out.push_back({name, type.timeout, type.retry});
   return out;
 }
 

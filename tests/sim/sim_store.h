@@ -76,6 +76,8 @@ class SimStore : public ports::Store {
   ports::Result<ports::RecoveredFinals> recover_finals() override;
   ports::Result<std::vector<ports::RecoveredQueue>> recover_queues() override;
   ports::Result<std::vector<ports::RecoveredDedup>> recover_dedups() override;
+  ports::Result<core::Wall> recover_gone_before() override;
+  ports::Result<std::vector<ports::RecoveredType>> recover_types() override;
   ports::Result<std::vector<core::HostId>> recover_hosts() override;
   ports::Result<std::vector<ports::ContractFile>> recover_contracts() override {
     return std::vector<ports::ContractFile>();

@@ -128,7 +128,7 @@ void Worker::say_ready() {
     const bool finished = lease.at == At::kFinished || lease.at == At::kSent;
     held.push_back({lease.token, lease.job, number_, lease.started_ms, lease.attempt, finished});
   }
-  send(ready(queues_, types_, contract_, slots_, credit_, held));
+  send(ready(queues_, types_, scene_.plan.declared, contract_, slots_, credit_, held));
 }
 
 void Worker::receive(const wire::Message& message, ByteSpan blob) {
@@ -205,7 +205,10 @@ void Worker::take(const wire::Dispatch& dispatch, ByteSpan) {
     if (head->type() >= types_.size()) throw Violation("a dispatch of a type that was not offered");
     const Truth& truth = scene_.ledger.truth(id_of<core::JobId>(head->job()));
     if (types_[head->type()] != truth.spec.type) throw Violation("a dispatch under another type");
-    if (std::find(queues_.begin(), queues_.end(), truth.spec.queue) == queues_.end()) {
+    const auto serves = [&](const std::string& queue) {
+      return std::find(queues_.begin(), queues_.end(), queue) != queues_.end();
+    };
+    if (!serves(truth.spec.queue) && !serves(truth.queue)) {
       throw Violation("a dispatch from a queue that is not served");
     }
     if (!contract_.takes(truth.spec.contract))
@@ -297,11 +300,31 @@ void Worker::start(Held& held) {
                                 Outcome::kRetryAsked, Outcome::kRejected};
     outcome = failures[dice_.below(5)];
   }
+  if (dice_.chance(plan.progress)) speak(token);
   scene_.agenda.after(takes, [this, token, outcome] { finish(token, outcome); });
+}
+
+void Worker::speak(const LeaseToken& token) {
+  // One that floods is not held back.
+  const Micros pause = dice_.chance(0.5) ? dice_.span(Micros(0), Micros(30'000))
+                                         : dice_.span(Micros(0), Micros(900'000));
+  scene_.agenda.after(pause, [this, token] {
+    Held* const held = find(token);
+    if (!alive_ || wedged_ || !held) return;
+    // What is late or for nobody is said now and then as well.
+    if (held->at != At::kRunning && !dice_.chance(0.3)) return;
+    Run& run = scene_.ledger.run(token);
+    ++run.words;
+    if (greeted_) send(progress(token, run.words));
+    if (agent_ && dice_.chance(0.1)) agent_->say(token, run.words);
+    speak(token);
+  });
 }
 
 void Worker::finish(const LeaseToken& token, Outcome outcome) {
   if (!alive_ || wedged_) return;
+  // It may say Ready again whenever it likes; what crosses it on the way stays its own.
+  if (greeted_ && !stopping_ && dice_.chance(0.03)) say_ready();
   Held* const held = find(token);
   if (!held || held->at != At::kRunning) return;
   if (held->revoked) {

@@ -72,6 +72,7 @@ class Worker : public Peer {
   void drop(const core::LeaseToken& token);
   void start_some();
   void start(Held& held);
+  void speak(const core::LeaseToken& token);
   void finish(const core::LeaseToken& token, core::Outcome outcome);
   void flush();
   void hand_back_waiting(const std::vector<core::LeaseToken>& only);

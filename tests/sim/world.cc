@@ -42,6 +42,7 @@ World::World(std::uint64_t seed, bool thorough, bool loud)
       network_(agenda_, dice_.fork(), plan_, trace_, coverage_),
       scene_{agenda_, network_, ledger_, plan_, trace_, coverage_} {
   network_.set_watcher(this);
+  ledger_.declared = plan_.declared;
   ledger_.truth_may_be_gone = plan_.broker.engine.keep_finished_jobs < 1'000 ||
                               plan_.broker.engine.keep_finished_bytes < 1'000'000;
   calm_at_ = agenda_.steady() + plan_.active;
@@ -197,6 +198,18 @@ void World::audit(runtime::Broker& broker) {
   auto& engine = const_cast<core::Engine&>(broker.engine());
   if (const std::string wrong = core::EngineAudit(engine).check(); !wrong.empty())
     throw Violation("audit: " + wrong);
+  // Between two looks that lie apart nobody knows what was.
+  if (agenda_.steady() - last_look_ > plan_.broker.engine.recall_after) held_up_.clear();
+  last_look_ = agenda_.steady();
+  std::map<core::LeaseToken, core::Steady> held_up;
+  for (const core::LeaseToken& token : core::EngineAudit(engine).held_up()) {
+    const auto since = held_up_.try_emplace(token, agenda_.steady()).first->second;
+    held_up.emplace(token, since);
+    if (agenda_.steady() - since > 3 * plan_.broker.engine.recall_after)
+      ledger_.violated("a job waits behind another while a worker that serves it is idle",
+                       ledger_.run(token).job);
+  }
+  held_up_.swap(held_up);
 }
 
 bool World::all_settled() const {
@@ -310,6 +323,14 @@ void World::sent(std::uint64_t endpoint, const wire::Message& message, ByteSpan 
     case wire::Body::ResultPush:
       for (const wire::ResultView* view : *message.body_as_ResultPush()->results())
         ledger_.view_sent(endpoint, *view, blob);
+      break;
+    case wire::Body::ProgressPush:
+      for (const wire::ProgressView* view : *message.body_as_ProgressPush()->views())
+        ledger_.progress_sent(endpoint, *view, blob);
+      break;
+    case wire::Body::Recall:
+      for (const wire::Id* token : *message.body_as_Recall()->tokens())
+        ledger_.recall_sent(id_of<core::LeaseToken>(*token));
       break;
     case wire::Body::CancelReply:
       for (const wire::CancelHead* head : *message.body_as_CancelReply()->heads())

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -106,6 +107,8 @@ class World : private SendWatcher {
   std::uint64_t incarnations_ = 0;
   bool take_over_asked_ = false;
   bool crash_in_recovery_ = false;
+  core::Steady last_look_{};
+  std::map<core::LeaseToken, core::Steady> held_up_;  // since when each waits for no reason
   core::Steady start_at_{};
   core::Steady calm_at_{};
   std::uint64_t turns_ = 0;

@@ -29,6 +29,7 @@ MemoryStore::OwnBatch::OwnBatch(const core::Batch& source) : batch(source) {
   for (core::JobRemoval& removal : batch.removals) own(removal.queue);
   for (core::QueueDelta& delta : batch.queues) own(delta.queue);
   for (core::QueueWrite& queue : batch.settings) own(queue.queue);
+  for (core::TypeWrite& type : batch.types) own(type.type);
 }
 
 void MemoryStore::go_away(Away when) {
@@ -79,8 +80,10 @@ ports::Result<ports::RecoveredFinals> MemoryStore::recover_finals() {
   ports::RecoveredFinals page;
   for (const auto& [id, kept] : shelf_->jobs()) {
     const core::JobRecord& job = kept.job.job;
-    if (core::is_final(job.state))
-      page.jobs.push_back({id, kept.job.queue, job.state, job.finished});
+    if (!core::is_final(job.state)) continue;
+    const bool own_ttl = job.options && job.options->result_ttl.count() > 0;
+    page.jobs.push_back({id, kept.job.queue, job.state, job.finished,
+                         own_ttl ? job.finished + job.options->result_ttl : core::Wall{}});
   }
   std::stable_sort(page.jobs.begin(), page.jobs.end(),
                    [](const auto& a, const auto& b) { return a.finished < b.finished; });
@@ -103,6 +106,12 @@ ports::Result<std::vector<ports::RecoveredDedup>> MemoryStore::recover_dedups() 
   for (const auto& [key, dedup] : shelf_->dedups()) {
     if (dedup.ends > shelf_->now()) found.push_back({key, dedup.job, dedup.ends - shelf_->now()});
   }
+  return found;
+}
+
+ports::Result<std::vector<ports::RecoveredType>> MemoryStore::recover_types() {
+  std::vector<ports::RecoveredType> found;
+  for (const auto& [name, type] : shelf_->types()) found.push_back(type);
   return found;
 }
 

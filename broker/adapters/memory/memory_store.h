@@ -44,6 +44,8 @@ class MemoryStore final : public ports::Store {
   ports::Result<ports::RecoveredFinals> recover_finals() override;
   ports::Result<std::vector<ports::RecoveredQueue>> recover_queues() override;
   ports::Result<std::vector<ports::RecoveredDedup>> recover_dedups() override;
+  ports::Result<core::Wall> recover_gone_before() override { return shelf_->gone_before(); }
+  ports::Result<std::vector<ports::RecoveredType>> recover_types() override;
   ports::Result<std::vector<core::HostId>> recover_hosts() override;
   ports::Result<std::vector<ports::ContractFile>> recover_contracts() override;
   ports::Status keep_contracts(const std::vector<ports::ContractFile>& files) override;

@@ -50,6 +50,10 @@ void Shelf::apply(const core::Batch& batch) {
     save(jobs_, id, change.jobs);
     ++jobs_.at(id).stale_results;
   }
+  for (const core::ProgressWrite& word : batch.progress) {
+    save(jobs_, word.id, change.jobs);
+    jobs_.at(word.id).job.progress = word.progress;
+  }
   for (const core::JobRemoval& removal : batch.removals) {
     save(jobs_, removal.id, change.jobs);
     jobs_.erase(removal.id);
@@ -70,6 +74,17 @@ void Shelf::apply(const core::Batch& batch) {
       hosts_.insert_or_assign(host.id, Host{host.name, host.seen + kHostTtl});
     }
   }
+  for (const core::TypeWrite& type : batch.types) {
+    const std::string name(type.type);
+    save(types_, name, change.types);
+    if (type.timeout.count() == 0 && !type.retry) {
+      types_.erase(name);
+    } else {
+      types_.insert_or_assign(name, ports::RecoveredType{name, type.timeout, type.retry});
+    }
+  }
+  change.gone_before = gone_before_;
+  if (batch.gone_before != core::Wall{}) gone_before_ = batch.gone_before;
   if (done_.size() > kRemembered) done_.pop_front();
 }
 
@@ -140,6 +155,8 @@ void Shelf::swap(Change& change) {
   swap_back(settings_, change.settings);
   swap_back(dedups_, change.dedups);
   swap_back(hosts_, change.hosts);
+  swap_back(types_, change.types);
+  std::swap(gone_before_, change.gone_before);
 }
 
 void Shelf::go_back(std::size_t batches) {

@@ -73,6 +73,8 @@ class Shelf {
   const std::map<std::string, core::QueueSettings>& settings() const { return settings_; }
   const std::map<std::string, Dedup>& dedups() const { return dedups_; }
   const std::map<core::HostId, Host>& hosts() const { return hosts_; }
+  const std::map<std::string, ports::RecoveredType>& types() const { return types_; }
+  core::Wall gone_before() const { return gone_before_; }
 
   /// The batch takes effect, whole.
   void apply(const core::Batch& batch);
@@ -99,6 +101,8 @@ class Shelf {
     std::vector<std::pair<std::string, std::optional<core::QueueSettings>>> settings;
     std::vector<std::pair<std::string, std::optional<Dedup>>> dedups;
     std::vector<std::pair<core::HostId, std::optional<Host>>> hosts;
+    std::vector<std::pair<std::string, std::optional<ports::RecoveredType>>> types;
+    core::Wall gone_before{};
   };
   void swap(Change& change);
   void write(const core::JobWrite& write);
@@ -113,6 +117,8 @@ class Shelf {
   std::map<std::string, core::QueueSettings> settings_;
   std::map<std::string, Dedup> dedups_;
   std::map<core::HostId, Host> hosts_;
+  std::map<std::string, ports::RecoveredType> types_;
+  core::Wall gone_before_{};
   std::deque<Change> done_;
   std::deque<Change> gone_;
 };

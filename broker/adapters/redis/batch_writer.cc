@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "adapters/redis/queue_fields.h"
+#include "adapters/redis/type_text.h"
 
 namespace jobwire::redis {
 void begin_transaction(CommandBuffer& out) { out.next("MULTI", 1); }
@@ -36,12 +37,14 @@ Transaction BatchWriter::write(const core::Batch& batch, std::string&& storage) 
     out_.literal(bulk_of(Field::kStaleResults));
     out_.arg("1");
   }
+  for (const core::ProgressWrite& word : batch.progress) jobs_.write(word, out_);
   write_removals(batch);
   moves_.write(keys_, out_);
   moves_.write_queues(keys_, out_);
   for (const core::QueueDelta& delta : batch.queues) write_counters(delta);
   for (const core::QueueWrite& queue : batch.settings) write_settings(queue);
   for (const core::HostWrite& host : batch.hosts) write_host(host);
+  for (const core::TypeWrite& type : batch.types) write_type(type);
   if (!batch.jobs.empty()) moves_.write_event(keys_, batch.sequence, limits_.events_kept, out_);
   out_.next("SET", 3);
   out_.arg(keys_.sequence);
@@ -55,9 +58,18 @@ Transaction BatchWriter::write(const core::Batch& batch, std::string&& storage) 
   return transaction;
 }
 
+void BatchWriter::write_type(const core::TypeWrite& type) {
+  const std::string text = type_text(type);
+  out_.next(text.empty() ? Bulk("HDEL") : Bulk("HSET"), text.empty() ? 3 : 4);
+  out_.arg(keys_.types);
+  out_.arg(type.type);
+  if (!text.empty()) out_.arg(text);
+}
+
 void BatchWriter::write_job(const core::JobWrite& write) {
   const core::JobRecord& job = write.job;
   jobs_.write(write, out_);
+  if (job.options && job.options->result_ttl.count() > 0) write_ttl(write);
   if (write.stored != core::State::kNone && write.stored != job.state)
     moves_.leave(write.stored_queue.empty() ? job.queue : write.stored_queue, write.stored, job.id);
   moves_.enter(job.queue, job.state, core::index_time(job), job.id);
@@ -76,12 +88,40 @@ void BatchWriter::write_job(const core::JobWrite& write) {
   out_.arg(job.options->dedup_key);
 }
 
+void BatchWriter::write_ttl(const core::JobWrite& write) {
+  const core::JobRecord& job = write.job;
+  if (core::is_final(job.state)) {
+    out_.next("ZADD", 4);
+    out_.arg(keys_.ttls);
+    out_.number((job.finished + job.options->result_ttl).time_since_epoch().count());
+    out_.id(job.id);
+  } else if (core::is_final(write.stored)) {
+    out_.next("ZREM", 3);
+    out_.arg(keys_.ttls);
+    out_.id(job.id);
+  }
+}
+
 void BatchWriter::write_removals(const core::Batch& batch) {
   if (batch.removals.empty()) return;
   out_.next("UNLINK", batch.removals.size() + 1);
   for (const core::JobRemoval& removal : batch.removals) {
     out_.id(keys_.job, removal.id);
     moves_.leave(removal.queue, removal.state, removal.id);
+  }
+  const auto own_ttls = std::count_if(batch.removals.begin(), batch.removals.end(),
+                                      [](const auto& removal) { return removal.own_ttl; });
+  if (own_ttls > 0) {
+    out_.next("ZREM", static_cast<std::size_t>(own_ttls) + 2);
+    out_.arg(keys_.ttls);
+    for (const core::JobRemoval& removal : batch.removals) {
+      if (removal.own_ttl) out_.id(removal.id);
+    }
+  }
+  if (batch.gone_before != core::Wall{}) {
+    out_.next("SET", 3);
+    out_.arg(keys_.gone_before);
+    out_.number(batch.gone_before.time_since_epoch().count());
   }
   // Retention is also when keys that have expired leave the index of dedup keys.
   out_.next("ZREMRANGEBYSCORE", 4);

@@ -44,6 +44,8 @@ class BatchWriter {
   void write_counters(const core::QueueDelta& delta);
   void write_settings(const core::QueueWrite& write);
   void write_host(const core::HostWrite& host);
+  void write_type(const core::TypeWrite& type);
+  void write_ttl(const core::JobWrite& write);
 
   const Keys& keys_;
   Limits limits_;

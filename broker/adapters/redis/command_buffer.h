@@ -52,9 +52,11 @@ class CommandBuffer {
   }
 
   void arg(std::string_view bytes);
-  /// Decimal digits.
-  void number(std::integral auto value) {
-    char digits[24];
+  /// Decimal digits; of a float as few as read back as the same.
+  template <typename Number>
+  requires std::integral<Number> || std::same_as<Number, float>
+  void number(Number value) {
+    char digits[32];
     const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
     arg(std::string_view(digits, static_cast<std::size_t>(end - digits)));
   }

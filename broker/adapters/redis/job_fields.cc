@@ -131,10 +131,20 @@ bool read_field(Field field, std::string_view text, ports::StoredJob& stored) {
       return read_span(text, job.run);
     case Field::kReason:
       return read_name(kReasonNames, text, job.reason);
+    case Field::kCancelReason:
+      job.cancel_reason = core::Bytes::copy_of(text);
+      return true;
     case Field::kError:
       return read_error(text, stored);
     case Field::kStaleResults:
       return true;
+    case Field::kProgress:
+      return read_number(text, stored.progress.value);
+    case Field::kProgressMessage:
+      stored.progress.message = core::Bytes::copy_of(text);
+      return true;
+    case Field::kProgressAt:
+      return read_wall(text, stored.progress.at);
     case Field::kResultEncoding:
       return read_name(kEncodingNames, text, job.result_encoding);
     case Field::kResult:

@@ -40,8 +40,12 @@ enum class Field : std::uint8_t {
   kFinished,
   kRun,
   kReason,
+  kCancelReason,
   kError,
   kStaleResults,
+  kProgress,
+  kProgressMessage,
+  kProgressAt,
   kResultEncoding,
   kResult,
   kPayload,
@@ -51,20 +55,44 @@ inline constexpr std::size_t kRecoveredFields = static_cast<std::size_t>(Field::
 inline constexpr std::size_t kHeadFields = static_cast<std::size_t>(Field::kResult);
 
 inline constexpr std::array<Bulk, static_cast<std::size_t>(Field::kPayload) + 1> kFieldNames = {
-    "state",         "queue",           "type",       "created_ms", "encoding",
-    "size",          "priority",        "timeout_ms", "expires_ms", "keep_payload",
-    "options",       "due_ms",          "attempts",   "raised",     "timed_out",
-    "crashed",       "generation",      "token",      "worker",     "started_ms",
-    "origin",        "finished_ms",     "run_us",     "reason",     "error",
-    "stale_results", "result_encoding", "result",     "payload",
+    "state",
+    "queue",
+    "type",
+    "created_ms",
+    "encoding",
+    "size",
+    "priority",
+    "timeout_ms",
+    "expires_ms",
+    "keep_payload",
+    "options",
+    "due_ms",
+    "attempts",
+    "raised",
+    "timed_out",
+    "crashed",
+    "generation",
+    "token",
+    "worker",
+    "started_ms",
+    "origin",
+    "finished_ms",
+    "run_us",
+    "reason",
+    "cancel_reason",
+    "error",
+    "stale_results",
+    "progress",
+    "progress_message",
+    "progress_ms",
+    "result_encoding",
+    "result",
+    "payload",
 };
 
 constexpr const Bulk& bulk_of(Field field) { return kFieldNames[static_cast<std::size_t>(field)]; }
 constexpr std::string_view name_of(Field field) { return bulk_of(field).name(); }
 std::optional<Field> field_named(std::string_view name);
-
-/// What a job without the field has; schemas/REDIS.md says so.
-inline constexpr core::Millis kUsualTimeout{600'000};
 
 /// Names of the values, as the hash shows them.
 const Bulk& bulk_of(core::State state);

@@ -49,6 +49,17 @@ void JobWriter::write(const core::JobWrite& write, CommandBuffer& out) {
   }
 }
 
+void JobWriter::write(const core::ProgressWrite& word, CommandBuffer& out) {
+  out.next("HSET", 8);
+  out.id(keys_.job, word.id);
+  out.literal(bulk_of(Field::kProgress));
+  out.number(word.progress.value);
+  // Empty too: the last word's must not stay.
+  put_text(out, Field::kProgressMessage, word.progress.message.view());
+  out.literal(bulk_of(Field::kProgressAt));
+  out.number(word.progress.at.time_since_epoch().count());
+}
+
 void JobWriter::write_once(const core::JobRecord& job, CommandBuffer& out) {
   put_text(out, Field::kQueue, job.queue);
   if (!job.origin.empty()) put_text(out, Field::kOrigin, job.origin);
@@ -63,7 +74,7 @@ void JobWriter::write_once(const core::JobRecord& job, CommandBuffer& out) {
     out.literal(bulk_of(Field::kPriority));
     out.number(unsigned{job.priority});
   }
-  if (job.timeout != kUsualTimeout) put_number(out, Field::kTimeout, job.timeout.count());
+  put_number(out, Field::kTimeout, job.timeout.count());
   put_time(out, Field::kExpires, job.expires);
   if (job.keep_payload) put_text(out, Field::kKeep, "1");
   if (job.options) put_text(out, Field::kOptions, options_text(*job.options));
@@ -88,6 +99,7 @@ void JobWriter::write_now(const core::JobRecord& job, CommandBuffer& out) {
     out.literal(bulk_of(Field::kReason));
     out.literal(bulk_of(job.reason));
   }
+  if (job.cancel_reason) put_text(out, Field::kCancelReason, job.cancel_reason.view());
   if (job.result_encoding != (job.result ? job.encoding : core::Encoding::kNone)) {
     out.literal(bulk_of(Field::kResultEncoding));
     out.literal(bulk_of(job.result_encoding));

@@ -16,6 +16,7 @@ class JobWriter {
  public:
   explicit JobWriter(const Keys& keys) : keys_(keys) {}
   void write(const core::JobWrite& write, CommandBuffer& out);
+  void write(const core::ProgressWrite& word, CommandBuffer& out);
 
  private:
   void write_once(const core::JobRecord& job, CommandBuffer& out);

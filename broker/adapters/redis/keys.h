@@ -18,6 +18,9 @@ struct Keys {
         index(prefix + "idx:"),
         dedup(prefix + "dedup:"),
         dedups(prefix + "dedups"),
+        ttls(prefix + "ttl"),
+        types(prefix + "types"),
+        gone_before(prefix + "gone_before_ms"),
         queue(prefix + "queue:"),
         queues(prefix + "queues"),
         host(prefix + "host:"),
@@ -48,6 +51,9 @@ struct Keys {
   std::string index;  // + queue:state
   std::string dedup;  // + dedup key
   std::string dedups;
+  std::string ttls;
+  std::string types;
+  std::string gone_before;
   std::string queue;  // + queue
   std::string queues;
   std::string host;  // + host id

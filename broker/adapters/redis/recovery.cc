@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <string>
 
 #include "adapters/redis/queue_fields.h"
 #include "adapters/redis/stored_job_reader.h"
+#include "adapters/redis/type_text.h"
 
 namespace jobwire::redis {
 namespace {
@@ -15,6 +17,13 @@ constexpr std::size_t kJobsPerPage = 1000;
 constexpr std::size_t kFinalsPerPage = 5000;
 constexpr std::size_t kKeysPerPage = 1000;
 constexpr std::size_t kSkipsTold = 10;
+
+/// Redis writes long scores as 1.8e+12.
+core::Wall time_of(std::string_view score) {
+  double time = 0;
+  std::from_chars(score.data(), score.data() + score.size(), time);
+  return core::Wall(core::Millis(static_cast<std::int64_t>(time)));
+}
 
 }  // namespace
 
@@ -88,7 +97,8 @@ ports::Result<ports::RecoveredFinals> Recovery::finals() {
   if (auto status = scan_.next(kFinalsPerPage, entries_); !status) return status.failure();
   page.jobs.reserve(entries_.size());
   for (const IndexScan::Entry& entry : entries_)
-    page.jobs.push_back({entry.id, std::string(entry.queue), entry.state, entry.time});
+    page.jobs.push_back({entry.id, std::string(entry.queue), entry.state, entry.time, {}});
+  if (auto status = read_ttls(page.jobs); !status) return status.failure();
   entries_.clear();
   page.last = scan_.done();
   if (page.last) scanning_ = false;
@@ -116,6 +126,49 @@ ports::Result<std::vector<ports::RecoveredQueue>> Recovery::queues() {
     };
     if (auto status = link_.call(out.take(), end - first, take); !status) return status.failure();
   }
+  return found;
+}
+
+ports::Status Recovery::read_ttls(std::vector<ports::RecoveredFinal>& jobs) {
+  if (jobs.empty()) return {};
+  CommandBuffer out;
+  out.next("ZMSCORE", jobs.size() + 2);
+  out.arg(keys_.ttls);
+  for (const ports::RecoveredFinal& job : jobs) out.id(job.id);
+  return link_.call(out.take(), 1, [&](const Reply& reply) {
+    for (std::size_t i = 0; i < jobs.size() && i + 1 < reply.size(); ++i) {
+      if (!reply.is_nil(i + 1)) jobs[i].goes = time_of(reply.text(i + 1));
+    }
+  });
+}
+
+ports::Result<core::Wall> Recovery::gone_before() {
+  core::Wall moment{};
+  CommandBuffer out;
+  out.next("GET", 2);
+  out.arg(keys_.gone_before);
+  const auto status = link_.call(out.take(), 1, [&](const Reply& reply) {
+    if (reply.kind() == Reply::Kind::kString) moment = time_of(reply.text());
+  });
+  if (!status) return status.failure();
+  return moment;
+}
+
+ports::Result<std::vector<ports::RecoveredType>> Recovery::types() {
+  std::vector<ports::RecoveredType> found;
+  CommandBuffer out;
+  out.next("HGETALL", 2);
+  out.arg(keys_.types);
+  const auto status = link_.call(out.take(), 1, [&](const Reply& reply) {
+    for (std::size_t i = 1; i + 1 < reply.size(); i += 2) {
+      ports::RecoveredType& type = found.emplace_back();
+      type.type = reply.text(i);
+      if (read_type(reply.text(i + 1), type)) continue;
+      if (options_.log) options_.log("the defaults of type " + type.type + " cannot be read");
+      found.pop_back();
+    }
+  });
+  if (!status) return status.failure();
   return found;
 }
 

@@ -23,11 +23,15 @@ class Recovery {
   ports::Result<ports::RecoveredFinals> finals();
   ports::Result<std::vector<ports::RecoveredQueue>> queues();
   ports::Result<std::vector<ports::RecoveredDedup>> dedups();
+  ports::Result<core::Wall> gone_before();
+  ports::Result<std::vector<ports::RecoveredType>> types();
   ports::Result<std::vector<core::HostId>> hosts();
   ports::Result<std::vector<ports::ContractFile>> contracts();
   ports::Status keep_contracts(const std::vector<ports::ContractFile>& files);
 
  private:
+  /// Fills in the times of those that go at a time of their own.
+  ports::Status read_ttls(std::vector<ports::RecoveredFinal>& jobs);
   void skip(const core::JobId& id, std::string_view why);
   void tell_skipped();
 

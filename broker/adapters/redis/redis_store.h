@@ -32,6 +32,10 @@ class RedisStore final : public ports::Store {
   ports::Result<std::vector<ports::RecoveredDedup>> recover_dedups() override {
     return recovery_.dedups();
   }
+  ports::Result<core::Wall> recover_gone_before() override { return recovery_.gone_before(); }
+  ports::Result<std::vector<ports::RecoveredType>> recover_types() override {
+    return recovery_.types();
+  }
   ports::Result<std::vector<core::HostId>> recover_hosts() override { return recovery_.hosts(); }
   ports::Result<std::vector<ports::ContractFile>> recover_contracts() override {
     return recovery_.contracts();

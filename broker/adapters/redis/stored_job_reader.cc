@@ -19,9 +19,8 @@ bool whole(const ports::StoredJob& job) {
   return job.job.state != core::State::kNone && !job.queue.empty() && !job.type.empty();
 }
 
-/// Fields that are left out at their usual value.
+/// A field that is left out at its usual value.
 void complete(core::JobRecord& job) {
-  if (job.timeout == core::Millis{0}) job.timeout = kUsualTimeout;
   if (job.result && job.result_encoding == core::Encoding::kNone)
     job.result_encoding = job.encoding;
 }

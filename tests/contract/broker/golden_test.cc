@@ -273,7 +273,7 @@ TEST_F(GoldenTest, HandBackWorkerDownAndProgress) {
   EXPECT_EQ(down.exit_code, -11);
   EXPECT_EQ(down.running.size(), 1U);
   EXPECT_EQ(down.log_tail, "Segmentation fault");
-  const auto progress = decoded<ProgressIn>("progress");
+  const auto progress = decoded<core::ProgressReported>("progress");
   ASSERT_EQ(progress.notes.size(), 1U);
   EXPECT_EQ(progress.notes[0].token, token(40));
   EXPECT_EQ(progress.notes[0].value, 0.5F);
@@ -363,6 +363,15 @@ TEST_F(GoldenTest, ResultPushSaysWhatIsInTheWayOfAJobThatWaits) {
   core::Effects effects;
   effects.results = {waiting};
   expect_encoded(effects, "result_push_waiting");
+}
+
+TEST_F(GoldenTest, ProgressPushIsEncoded) {
+  core::Effects effects;
+  effects.progress = {
+      {kSession,
+       job(10),
+       {0.5F, wall(1'700'000'000'000), core::Bytes::copy_of(std::string_view("half"))}}};
+  expect_encoded(effects, "progress_push");
 }
 
 TEST_F(GoldenTest, DispatchIsEncoded) {

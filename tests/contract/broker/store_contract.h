@@ -598,6 +598,130 @@ TYPED_TEST_P(StoreContract, AFinishedJobIsKeptUntilItIsRemoved) {
   EXPECT_FALSE(broker.read({id(3)}, ports::ReadRequest::What::kEverything).at(0).found);
 }
 
+TYPED_TEST_P(StoreContract, ARunningJobsLatestWordIsKeptAndChangesNothingElse) {
+  Driver broker = this->broker();
+  broker.open();
+  core::Batch first = batch(1);
+  first.jobs.push_back(queued(1));
+  broker.commit(first);
+  const auto before = broker.everything();
+  core::Batch second = batch(2);
+  second.progress.push_back({id(1), {0.1F, wall(2'000), core::Bytes::copy_of("page 3")}});
+  broker.commit(second);
+  auto expected = before;
+  expected["job " + core::to_string(id(1))] +=
+      " progress=0.100000 progress_message='page 3' progress_at=2000";
+  EXPECT_EQ(broker.everything(), expected);
+
+  core::Batch third = batch(3);
+  third.progress.push_back({id(1), {-7, wall(3'000), {}}});
+  third.jobs.push_back(changed(queued(1), core::State::kSucceeded));
+  third.jobs.back().job.finished = wall(3'000);
+  broker.commit(third);
+  const auto after = broker.everything();
+  const std::string line = after.at("job " + core::to_string(id(1)));
+  EXPECT_THAT(line, ::testing::HasSubstr("succeeded "));
+  EXPECT_THAT(line,
+              ::testing::HasSubstr(" progress=-7.000000 progress_message='' progress_at=3000"));
+
+  core::Batch fourth = batch(4);
+  fourth.removals.push_back({id(1), "images", core::State::kSucceeded});
+  broker.commit(fourth);
+  EXPECT_EQ(broker.everything(), (std::map<std::string, std::string>{}));
+}
+
+TYPED_TEST_P(StoreContract, WhatWorkersDeclareOfATypeIsRecovered) {
+  Driver broker = this->broker();
+  broker.open();
+  core::RetryPolicy policy;
+  policy.attempts = 7;
+  policy.crashes = 0;
+  policy.backoff = core::BackoffKind::kListed;
+  policy.listed = {core::Millis(10), core::Millis(20)};
+  policy.fatal = {"ValueError"};
+  const auto retry = std::make_shared<const core::RetryPolicy>(policy);
+  core::Batch first = batch(1);
+  first.types = {{"both", core::Millis(30'000), retry},
+                 {"time", core::Millis(5), nullptr},
+                 {"policy", core::Millis(0), retry}};
+  broker.commit(first);
+  core::Batch second = batch(2);
+  second.types = {{"time", core::Millis(0), nullptr}};  // says nothing any more
+  broker.commit(second);
+
+  Driver next = this->broker();
+  next.open();
+  auto types = next->recover_types();
+  ASSERT_TRUE(static_cast<bool>(types));
+  std::map<std::string, ports::RecoveredType> found;
+  for (const ports::RecoveredType& type : *types) found[type.type] = type;
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found["both"].timeout, core::Millis(30'000));
+  ASSERT_TRUE(found["both"].retry);
+  EXPECT_EQ(*found["both"].retry, policy);
+  EXPECT_EQ(found["policy"].timeout, core::Millis(0));
+  ASSERT_TRUE(found["policy"].retry);
+}
+
+TYPED_TEST_P(StoreContract, AFinishedJobIsRecoveredWithTheTimeAtWhichItGoesByItself) {
+  Driver broker = this->broker();
+  broker.open();
+  core::Batch first = batch(1);
+  core::JobWrite own = queued(1);
+  auto options = std::make_shared<core::JobOptions>();
+  options->result_ttl = core::Millis(5'000);
+  own.job.options = options;
+  first.jobs = {own, queued(2)};
+  broker.commit(first);
+  core::Batch second = batch(2);
+  second.jobs = {changed(own, core::State::kSucceeded),
+                 changed(queued(2), core::State::kSucceeded)};
+  for (core::JobWrite& done : second.jobs) done.job.finished = wall(2'000);
+  broker.commit(second);
+
+  Driver next = this->broker();
+  next.open();
+  auto finals = next->recover_finals();
+  ASSERT_TRUE(static_cast<bool>(finals));
+  ASSERT_EQ(finals->jobs.size(), 2U);
+  for (const ports::RecoveredFinal& job : finals->jobs)
+    EXPECT_EQ(job.goes, job.id == id(1) ? wall(7'000) : core::Wall{});
+  core::Batch third = batch(3);
+  third.removals = {{id(1), "images", core::State::kSucceeded, true},
+                    {id(2), "images", core::State::kSucceeded, false}};
+  third.gone_before = wall(900);
+  next.commit(third);
+  EXPECT_EQ(next.everything(), (std::map<std::string, std::string>{}));
+}
+
+TYPED_TEST_P(StoreContract, WhatIsGoneIsRecoveredAsOfTheLastRemovals) {
+  Driver broker = this->broker();
+  broker.open();
+  auto before = broker->recover_gone_before();
+  ASSERT_TRUE(static_cast<bool>(before));
+  EXPECT_EQ(*before, core::Wall{});
+  core::Batch first = batch(1);
+  first.jobs = {queued(1)};
+  broker.commit(first);
+  core::Batch second = batch(2);
+  second.jobs = {changed(queued(1), core::State::kCancelled)};
+  second.jobs[0].job.finished = wall(2'000);
+  second.jobs[0].job.cancel_reason = core::Bytes::copy_of("no longer");
+  broker.commit(second);
+  EXPECT_EQ(
+      broker.read({id(1)}, ports::ReadRequest::What::kEverything).at(0).job.cancel_reason.view(),
+      "no longer");
+  core::Batch third = batch(3);
+  third.removals = {{id(1), "images", core::State::kCancelled, false}};
+  third.gone_before = wall(1'500);
+  broker.commit(third);
+  Driver next = this->broker();
+  next.open();
+  auto after = next->recover_gone_before();
+  ASSERT_TRUE(static_cast<bool>(after));
+  EXPECT_EQ(*after, wall(1'500));
+}
+
 TYPED_TEST_P(StoreContract, DedupKeysAreRecoveredWithTheTimeThatIsLeft) {
   Driver broker = this->broker();
   broker.open();
@@ -934,7 +1058,9 @@ REGISTER_TYPED_TEST_SUITE_P(
     AStoreThatIsAwayTakesNoQuestions, LostBatchesAreWrittenAgain,
     LostBatchesThatMemoryDoesNotHoldEndEverything, AnEmptiedStoreEndsEverything,
     AJobsLifeLeavesNothingBehindOfWhatIsOver, AJobThatStartsAndEndsWithinABatchIsWrittenOnce,
-    AFinishedJobIsKeptUntilItIsRemoved, DedupKeysAreRecoveredWithTheTimeThatIsLeft,
+    AFinishedJobIsKeptUntilItIsRemoved, ARunningJobsLatestWordIsKeptAndChangesNothingElse,
+    WhatWorkersDeclareOfATypeIsRecovered, AFinishedJobIsRecoveredWithTheTimeAtWhichItGoesByItself,
+    WhatIsGoneIsRecoveredAsOfTheLastRemovals, DedupKeysAreRecoveredWithTheTimeThatIsLeft,
     AHostIsRecoveredUntilItHasLeft, ContractsThatAreKeptReplaceAllOthersAndOutliveTheBroker,
     QuestionsAreAnsweredInTheirOrder, MoreQuestionsThanTheBoundAreTurnedAway,
     CommitsAndQuestionsGoOnSideBySide, AScanWalksAnIndexInItsOrderFromPageToPage,

@@ -4,8 +4,6 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
-#include "core/config.h"
-
 namespace jobwire::testing {
 namespace {
 
@@ -169,7 +167,7 @@ std::string describe(const ports::StoredJob& stored) {
   if (job.keep_payload) add("keep", "yes");
   number("size", job.payload_size);
   if (job.payload) add("payload", "'" + std::string(job.payload.view()) + "'");
-  if (job.timeout != core::EngineConfig{}.default_timeout) number("timeout", job.timeout.count());
+  number("timeout", job.timeout.count());
   number("created", job.created.time_since_epoch().count());
   number("due", job.due.time_since_epoch().count());
   number("expires", job.expires.time_since_epoch().count());
@@ -194,6 +192,11 @@ std::string describe(const ports::StoredJob& stored) {
   number("reason", static_cast<int>(job.reason));
   number("result_encoding", static_cast<int>(job.result_encoding));
   if (job.result) add("result", "'" + std::string(job.result.view()) + "'");
+  if (stored.progress.at != core::Wall{}) {
+    number("progress", stored.progress.value);
+    add("progress_message", "'" + std::string(stored.progress.message.view()) + "'");
+    number("progress_at", stored.progress.at.time_since_epoch().count());
+  }
   if (stored.error) add("error", "'" + std::string(stored.error.view()) + "'");
   if (!stored.error_type.empty()) add("error_type", stored.error_type);
   if (!stored.error_message.empty()) add("error_message", stored.error_message);

@@ -151,6 +151,9 @@ TEST_F(ConfigTest, ValuesThatContradictEachOtherAreRefused) {
   expect_failure({"--redis", "redis://h:1/", "--aof", "no"}, "--aof is for the private Redis");
   expect_failure({"--backoff-base", "1m", "--backoff-cap", "1s"}, "backoff-cap");
   expect_failure({"--max-payload-bytes", "64MiB"}, "max-message-bytes");
+  expect_failure({"--window-bytes", "1MiB"}, "window-bytes is less than max-payload-bytes");
+  expect_failure({"--max-unstored-bytes", "1MiB"}, "max-unstored-bytes");
+  expect_failure({"--max-queue-bytes", "1MiB"}, "max-queue-bytes");
 }
 
 TEST_F(ConfigTest, PrintedConfigurationNamesSourcesAndCanBeReadBack) {

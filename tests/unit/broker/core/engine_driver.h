@@ -86,7 +86,7 @@ inline std::size_t count_all(const Effects& e) {
          e.results.size() + e.result_reads.size() + e.payload_reads.size() + e.revokes.size() +
          e.recalls.size() + e.dispatches.size() + e.cancel_replies.size() + e.cancel_leases.size() +
          e.queue_replies.size() + e.sweep_reports.size() + e.dead_scans.size() +
-         e.session_drops.size() + e.logs.size();
+         e.session_drops.size() + e.logs.size() + e.progress.size();
 }
 
 /// An engine, its time, and the store that the test plays.
@@ -307,6 +307,13 @@ class EngineTest : public ::testing::Test {
 
   Effects report(SessionId worker, std::uint64_t sequence, std::vector<ResultReport> results) {
     return turn(ResultsReported{worker, sequence, results});
+  }
+
+  /// The worker's word about a lease.
+  Effects says(SessionId worker, const LeaseToken& token, float value,
+               std::string_view message = "") {
+    const ProgressNote note{token, value, message};
+    return turn(ProgressReported{worker, std::span(&note, 1)});
   }
 
   Effects ask(SessionId session, std::vector<JobId> ids, bool wait = false,

@@ -77,10 +77,10 @@ TEST_F(EngineIntakeTest, SubmittedJobIsWrittenWhole) {
   EXPECT_EQ(batch.queues[0].submitted, 1U);
 }
 
-TEST_F(EngineIntakeTest, JobThatSaysNothingGetsTheDefaultTimeoutAndNoPolicyOfItsOwn) {
+TEST_F(EngineIntakeTest, JobThatSaysNothingHasNoTimeoutAndNoPolicyOfItsOwn) {
   submit(producer(), job(1));
   stage();
-  EXPECT_EQ(last_batch.jobs.at(0).job.timeout, config.default_timeout);
+  EXPECT_EQ(last_batch.jobs.at(0).job.timeout, Millis(0)) << "it is its type's when it is leased";
   EXPECT_EQ(last_batch.jobs.at(0).job.options, nullptr);
 }
 

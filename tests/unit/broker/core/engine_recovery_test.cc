@@ -97,7 +97,7 @@ TEST_F(EngineRecoveryTest, RecordsThatMakeNoSenseAreLeftOut) {
   bad.priority = 10;
   EXPECT_FALSE(engine().restore(bad, now));
   bad = record(1, State::kQueued);
-  bad.timeout = Millis(0);
+  bad.timeout = Millis(-1);
   EXPECT_FALSE(engine().restore(bad, now));
   EXPECT_EQ(engine().counts().jobs, 0U);
   restore(record(1, State::kQueued));

@@ -35,7 +35,7 @@ class LanesTest : public ::testing::Test {
   }
   WorkerIx worker(GroupIx in) {
     const WorkerIx ix = fleet.add_worker(host_id(1), WorkerNumber{++workers_});
-    fleet[ix].group = in;
+    lanes.join(ix, in);
     return ix;
   }
   /// Takes everything out, front by front.

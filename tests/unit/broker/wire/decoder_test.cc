@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include <chrono>
 #include <cstring>
 #include <limits>
@@ -249,6 +251,57 @@ TEST_F(DecoderTest, OneTableReachedAThousandTimesIsRefusedByTheLimitOnTables) {
   const auto list = builder.CreateVector(jobs);
   const Buffer envelope = finish(builder, Body::Submit, CreateSubmit(builder, 1, list));
   EXPECT_EQ(refused(decode(envelope)), core::Code::kMalformedFrame);
+}
+
+TEST_F(DecoderTest, ReadyBringsWhatHoldsForATypesJobs) {
+  const auto with = [&](float factor) -> const Decoded& {
+    FlatBufferBuilder builder;
+    const auto name = builder.CreateString("t");
+    const auto retry = CreateRetryPolicy(builder, 7, 0, Backoff::Fixed, 10, 20, factor);
+    const auto offers = builder.CreateVector(
+        std::vector<Offset<TypeOffer>>{CreateTypeOffer(builder, name, 0, 0, retry, 1'500)});
+    const auto queues = builder.CreateVectorOfStrings(std::vector<std::string>{"q"});
+    const Buffer envelope =
+        finish(builder, Body::Ready, CreateReady(builder, queues, offers, 1, 1));
+    return decode(envelope, {}, {ports::Side::kWorkers, core::SessionId{1}, core::Role::kWorker});
+  };
+  const auto& ready = std::get<core::WorkerReady>(with(2));
+  ASSERT_EQ(ready.types.size(), 1U);
+  EXPECT_EQ(ready.types[0].timeout_ms, 1'500U);
+  ASSERT_TRUE(ready.types[0].retry);
+  EXPECT_EQ(ready.types[0].retry->attempts, 7);
+  EXPECT_EQ(ready.types[0].retry->crashes, 0) << "left to the broker's default";
+  EXPECT_EQ(ready.types[0].retry->backoff, core::BackoffKind::kFixed);
+  EXPECT_EQ(refused(with(0)), core::Code::kInvalidArgument);
+}
+
+TEST_F(DecoderTest, ACancelsReasonIsShortText) {
+  const auto with = [&](const std::string& reason) -> const Decoded& {
+    FlatBufferBuilder builder;
+    const auto text = builder.CreateString(reason);
+    return decode(finish(builder, Body::Cancel, CreateCancel(builder, 3, 0, text)));
+  };
+  EXPECT_EQ(refused(with(std::string(1'025, 'a'))), core::Code::kTooLarge);
+  EXPECT_EQ(refused(with("\xc3\x28")), core::Code::kInvalidArgument);
+  EXPECT_EQ(std::get<core::CancelAsked>(with("no longer")).reason.size(), 9U);
+}
+
+TEST_F(DecoderTest, ProgressIsOneShortTextAndANumber) {
+  const auto with = [&](float value, std::uint32_t size, Buffer blob) -> const Decoded& {
+    FlatBufferBuilder builder;
+    const ProgressHead head(make_id(1), value, 0, size);
+    const auto heads = builder.CreateVectorOfStructs(&head, 1);
+    const Buffer envelope = finish(builder, Body::Progress, CreateProgress(builder, heads));
+    return decode(envelope, std::move(blob),
+                  {ports::Side::kWorkers, core::SessionId{1}, core::Role::kWorker});
+  };
+  EXPECT_EQ(refused(with(NAN, 0, {})), core::Code::kInvalidArgument);
+  EXPECT_EQ(refused(with(1, 1'025, Buffer(1'025, 'a'))), core::Code::kTooLarge);
+  EXPECT_EQ(refused(with(1, 4, Buffer(3, 'a'))), core::Code::kMalformedFrame);
+  EXPECT_EQ(refused(with(1, 2, {0xc3, 0x28})), core::Code::kInvalidArgument);
+  const auto& good = std::get<core::ProgressReported>(with(-1, 1'024, Buffer(1'024, 'a')));
+  ASSERT_EQ(good.notes.size(), 1U);
+  EXPECT_EQ(good.notes[0].message.size(), 1'024U);
 }
 
 TEST_F(DecoderTest, ErrorsAreReadInsideTheirSlice) {

@@ -61,8 +61,8 @@ class DecodedWalk {
   }
   void walk(const core::HandedBack& back) { objects(back.tokens); }
   void walk(const core::WorkerDown& down) { objects(down.running), walk(down.log_tail); }
-  void walk(const ProgressIn& progress) {
-    for (const ProgressNote& note : progress.notes) walk(note.message);
+  void walk(const core::ProgressReported& progress) {
+    for (const core::ProgressNote& note : progress.notes) walk(note.message);
   }
 
   void walk(const core::JobFilter& filter) {

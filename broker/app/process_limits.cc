@@ -2,6 +2,7 @@
 #include "app/process_limits.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -25,6 +26,8 @@ std::uint64_t raise_descriptor_limit() {
   }
   return limit.rlim_cur;
 }
+
+void give_back_large_blocks() { mallopt(M_MMAP_THRESHOLD, 256 << 10); }
 
 ports::Status limit_memory(std::uint64_t bytes) {
   if (bytes == 0) return {};

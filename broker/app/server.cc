@@ -108,6 +108,7 @@ Exit serve(const Config& config, StopSignals& signals) {
   const clock::SystemClock clock;
   log::SpdlogLog log(config.log_format, config.log_level, clock, log::stderr_sink());
   const std::uint64_t descriptors = raise_descriptor_limit();
+  give_back_large_blocks();
 
   ReadyFile ready(config.ready_file);
   ready.clear();

@@ -34,8 +34,15 @@ class Probe:
     def step(self) -> None:
         job = new_id()
         self.sent[job] = time.monotonic()
-        spec = {"id": as_id(job), "queue": "probe", "type": "t", "encoding": "Bytes"}
-        self.peer.send("Submit", request=1, jobs=[spec])
+        payload = bytes(8192)
+        spec = {
+            "id": as_id(job),
+            "queue": "probe",
+            "type": "t",
+            "encoding": "Bytes",
+            "payload_size": len(payload),
+        }
+        self.peer.send("Submit", payload, request=1, jobs=[spec])
         while self.peer.socket.poll(20):
             _, receipts = self.peer.receive()
             for head in receipts["heads"]:
@@ -58,12 +65,7 @@ def one_run(aof: str, arguments: argparse.Namespace) -> dict[str, Any]:
         broker = rig.start_broker()
         host = rig.start_host(f"{HERE / 'noop_app.py'}:app", concurrency=2)
         until("the workers", lambda: len(rig.worker_pids(host)) == 2)
-        campaigns = [
-            rig.campaign(
-                "--jobs", str(arguments.jobs), "--payload-bytes", "4096", "--timeout", "300", name=f"campaign{n}"
-            )
-            for n in range(3)
-        ]  # fmt: skip
+        load = rig.campaign("--jobs", str(arguments.jobs), "--timeout", "400", name="load")
         with RawPeer(rig.producers) as peer:
             peer.hello("Producer")
             probe = Probe(peer)
@@ -75,6 +77,12 @@ def one_run(aof: str, arguments: argparse.Namespace) -> dict[str, Any]:
             assert rig.redis is not None
             rig.redis.popen.send_signal(signal.SIGSTOP)
             frozen = time.monotonic()
+            floods = [
+                rig.campaign(
+                    "--jobs", "20000", "--payload-bytes", "4096", "--submit-only", "--queue", "flood", "--timeout", "400", name=f"flood{n}"
+                )
+                for n in range(3)
+            ]  # fmt: skip
             most = before
             while time.monotonic() < frozen + arguments.seconds:
                 probe.step()
@@ -85,8 +93,8 @@ def one_run(aof: str, arguments: argparse.Namespace) -> dict[str, Any]:
             until("a probe to be taken", lambda: _taken(probe, thawed), 60, 0)
             until("work to flow", lambda: succeeded(rig) > done + 1_000, 60, 0.005)
             flowing = time.monotonic() - thawed
-        results = [campaign.finish(300) for campaign in campaigns]
-        ended = sum(result["ends"].get("Succeeded", 0) for result in results)
+        flooded = [flood.finish(400) for flood in floods]
+        result = load.finish(400)
     return {
         "frozen_s": arguments.seconds,
         "bound_mib": arguments.bound_mib,
@@ -95,9 +103,10 @@ def one_run(aof: str, arguments: argparse.Namespace) -> dict[str, Any]:
         "first_store_unavailable_s": probe.first({"StoreUnavailable"}, frozen),
         "taken_again_s": probe.first({"Unspecified"}, thawed),
         "flows_again_s": round(flowing, 2),
-        "jobs": 3 * arguments.jobs,
-        "succeeded": ended,
-        "refused_to_campaigns": sum(result["refused"] for result in results),
+        "jobs": arguments.jobs,
+        "succeeded": result["ends"].get("Succeeded", 0),
+        "flood": sum(flood["submitted"] for flood in flooded),
+        "flood_receipted": sum(flood["submitted"] for flood in flooded if flood["code"] == 0),
     }  # fmt: skip
 
 
@@ -120,7 +129,7 @@ def main() -> int:
     )
     parser.add_argument("--seconds", type=int, default=30, help="of the frost (%(default)s)")
     parser.add_argument(
-        "--jobs", type=int, default=400_000, help="of each of three producers (%(default)s)"
+        "--jobs", type=int, default=300_000, help="that run meanwhile (%(default)s)"
     )
     parser.add_argument(
         "--bound-mib", type=int, default=64, help="--max-unstored-bytes of the broker (%(default)s)"

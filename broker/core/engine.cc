@@ -73,7 +73,8 @@ void Engine::restore_final(const JobId& id, std::string_view queue, State state,
                            Wall goes) {
   // How much the store holds for it is not known; a record at the least.
   const Millis ttl = goes == Wall{} ? Millis{0} : std::max(Millis(1), goes - finished);
-  finished_.add(id, lanes_.queue(queue), state, finished, ttl, kLeastRecordBytes);
+  // Nor does an index tell whether a replay has moved it.
+  finished_.add(id, lanes_.queue(queue), state, finished, ttl, kLeastRecordBytes, true);
 }
 
 void Engine::restore_dedup(std::string_view key, const JobId& job, Millis left, Now now) {

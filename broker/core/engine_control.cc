@@ -49,7 +49,13 @@ std::optional<Objection> Engine::objection_to(const QueueAsked& asked, Now now) 
   }
   if (asked.action == QueueAction::kSetWeight && (asked.weight < 1 || asked.weight > kMaxWeight))
     return Objection{Code::kInvalidArgument, "weight", "weight: 1 to 1000"};
-  if (lanes.queue_names().find(asked.queue)) return std::nullopt;
+  // One that a command before this one makes counts.
+  const auto is_it = [&](const QueueChange& change) { return change.queue == asked.queue; };
+  if (lanes.queue_names().find(asked.queue) ||
+      std::any_of(queue_changes_.begin(), queue_changes_.end(), is_it) ||
+      std::any_of(staged_changes_.begin(), staged_changes_.end(), is_it)) {
+    return std::nullopt;
+  }
   if (asked.action == QueueAction::kResume)
     return Objection{Code::kUnknownQueue, "queue", "no queue of that name was ever used"};
   // Those on their way may be the same new one: better refused once too often.

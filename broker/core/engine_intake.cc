@@ -45,8 +45,11 @@ bool Engine::answer_known(SessionId id, const Submission& submission, Effects& o
   const JobIx ix = jobs_.find(submission.id);
   if (ix != kNoJob) {
     Job& job = jobs_[ix];
-    if (lanes_.name(lanes_.queue_of(job)) != submission.queue ||
-        lanes_.name(lanes_.type_of(job)) != submission.type) {
+    // A replay may have moved it since it was submitted.
+    const bool moved = job.extra && job.extra->origin != kNoQueue;
+    const bool here = lanes_.name(lanes_.queue_of(job)) == submission.queue ||
+                      (moved && lanes_.name(job.extra->origin) == submission.queue);
+    if (!here || lanes_.name(lanes_.type_of(job)) != submission.type) {
       refuse(id, submission, Code::kDuplicateMismatch, "id", "known, for another queue or type",
              Millis{0}, out);
       return true;
@@ -73,7 +76,7 @@ bool Engine::answer_known(SessionId id, const Submission& submission, Effects& o
     return true;
   }
   if (const FinishedJobs::Entry* entry = finished_.find(submission.id)) {
-    if (lanes_.name(entry->queue) != submission.queue) {
+    if (!entry->moved && lanes_.name(entry->queue) != submission.queue) {
       refuse(id, submission, Code::kDuplicateMismatch, "id", "known, for another queue", Millis{0},
              out);
       return true;

@@ -360,7 +360,8 @@ void Engine::stored(const Staged& staged, Now now, Effects& out) {
     const std::uint32_t bytes = static_cast<std::uint32_t>(
         kRecordBytes + (job.state == State::kSucceeded ? job.payload.size() : 0) +
         (job.keep_payload || job.state == State::kDead ? job.payload_size : 0));
-    finished_.add(job.id, lanes_.queue_of(job), job.state, job.finished, ttl, bytes);
+    const bool moved = job.extra && job.extra->origin != kNoQueue;
+    finished_.add(job.id, lanes_.queue_of(job), job.state, job.finished, ttl, bytes, moved);
     forget(staged.job);
   } else if (job.lease == kNoLease) {
     arm(staged.job, now);

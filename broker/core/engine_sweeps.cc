@@ -139,12 +139,11 @@ void Engine::stop_sweeps(SessionId session, Code code, const char* message) {
 
 std::uint64_t Engine::allowance(Sweep& sweep, Now now) const {
   if (sweep.dry_run) return UINT64_MAX;
-  // One batch of its own and one of others: what else comes does not wait long behind it.
-  if (dirty_.size() >= 2ULL * config_.max_batch_jobs ||
-      sweep.outstanding >= config_.max_batch_jobs) {
-    return 0;
-  }
-  return std::min(sweep.pace.allows(now.steady), config_.max_batch_jobs - sweep.outstanding);
+  // Half a batch: the other half is for others, who do not wait behind it, and for the removals
+  // that a purge brings about once more jobs have ended than are kept.
+  const std::uint64_t slice = std::max(1U, config_.max_batch_jobs / 2);
+  if (sweep.outstanding >= slice) return 0;
+  return std::min(sweep.pace.allows(now.steady), slice - sweep.outstanding);
 }
 
 void Engine::run_sweeps(Now now, Effects& out) {
@@ -206,6 +205,10 @@ void Engine::purge(std::uint8_t slot, Sweep& sweep, std::uint32_t& looks, Now no
     if (ix == kNoJob || jobs_[ix].state == State::kNone || !purges(sweep, ix)) continue;
     ++sweep.matched;
     if (sweep.dry_run) continue;
+    if (jobs_[ix].sweep != 0) {
+      ++sweep.failed;  // just replayed, which is not stored yet: that sweep's
+      continue;
+    }
     --may_change;
     sweep.pace.take();
     ++sweep.outstanding;

@@ -57,8 +57,9 @@ void FinishedJobs::refresh(const ShelfKey& key, const Shelf& shelf, std::optiona
 }
 
 void FinishedJobs::add(const JobId& id, QueueIx queue, State state, Wall finished, Millis ttl,
-                       std::uint32_t bytes) {
-  if (!by_id_.emplace(id, Entry{queue, bytes, low_bits(finished), state, false}).second) return;
+                       std::uint32_t bytes, bool moved) {
+  if (!by_id_.emplace(id, Entry{queue, bytes, low_bits(finished), state, false, moved}).second)
+    return;
   const ShelfKey key = key_of(queue, state);
   Shelf& shelf = shelves_[key];
   const auto old_front = shelf.front();

@@ -39,6 +39,7 @@ class FinishedJobs {
     std::uint32_t finished = 0;  // low bits of the milliseconds: tells one end from another
     State state = State::kNone;
     bool leaving = false;  // off its shelf, and on its way out of the store
+    bool moved = false;    // its queue may not be the one where it was submitted
 
     bool ended_at(Wall time) const { return finished == low_bits(time); }
   };
@@ -47,7 +48,7 @@ class FinishedJobs {
 
   /// `ttl` 0: the retention's age. `bytes` is roughly what the store holds for it.
   void add(const JobId& id, QueueIx queue, State state, Wall finished, Millis ttl,
-           std::uint32_t bytes);
+           std::uint32_t bytes, bool moved = false);
 
   /// Forgets a job that begins again. Requires: it is here and not leaving.
   void take(const JobId& id);

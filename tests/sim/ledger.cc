@@ -198,10 +198,12 @@ void Ledger::dispatched(std::uint64_t endpoint, const wire::DispatchHead& head, 
   if (!known.stored) violated("dispatched before the commit that took it in", id);
   if (endpoint == owner_) {
     if (known.end != State::kNone) violated("dispatched after its end", id);
-    // Told to its operator, and so in the store; a resume that is in the store may not be told yet.
+    // What its operator was told of, and is so in the store. A resume, or a pause that follows one
+    // that is over, may be in the store and not told yet.
     const core::QueueSettings& settings = settings_[known.queue];
-    if (told_paused_.contains(known.queue) && settings.paused && !wall_was_stepped &&
-        (settings.until == core::Wall{} || agenda_.wall() < settings.until)) {
+    const auto told = told_paused_.find(known.queue);
+    if (told != told_paused_.end() && settings.paused && settings.since == told->second &&
+        !wall_was_stepped && (settings.until == core::Wall{} || agenda_.wall() < settings.until)) {
       violated("handed out of a paused queue", id);
     }
     for (const LeaseToken& older : known.runs) runs_[older].superseded_by = endpoint;
@@ -517,10 +519,10 @@ void Ledger::command_refused(std::uint64_t request) {
   }
 }
 
-void Ledger::queue_told(const std::string& queue, bool paused) {
+void Ledger::queue_told(const std::string& queue, bool paused, core::Wall since) {
   if (paused) {
     coverage_.met(Met::kPausedTold);
-    told_paused_.insert(queue);
+    told_paused_[queue] = since;
   } else {
     told_paused_.erase(queue);
   }
@@ -529,7 +531,7 @@ void Ledger::queue_told(const std::string& queue, bool paused) {
 void Ledger::know_settings() {
   told_paused_.clear();
   for (const auto& [queue, settings] : settings_) {
-    if (settings.paused) told_paused_.insert(queue);
+    if (settings.paused) told_paused_[queue] = settings.since;
   }
 }
 

@@ -126,7 +126,7 @@ class Ledger {
   /// It was refused, or its session is lost.
   void sweep_over(std::uint64_t request);
   void dead_shown(const core::JobId& id, std::uint32_t generation);
-  void queue_told(const std::string& queue, bool paused);
+  void queue_told(const std::string& queue, bool paused, core::Wall since);
   void command_refused(std::uint64_t request);
   /// A new owner knows what the store has.
   void know_settings();
@@ -166,8 +166,8 @@ class Ledger {
   };
   std::map<std::string, Hold> dedups_;
   std::map<std::string, core::QueueSettings> settings_;  // as the store has them
-  std::set<std::string> told_paused_;
-  std::set<std::string> refused_;  // the `why` of commands that were refused
+  std::map<std::string, core::Wall> told_paused_;        // and since when
+  std::set<std::string> refused_;                        // the `why` of commands that were refused
   struct Purge {
     std::string queue;
     core::Steady known_at = core::Steady::max();

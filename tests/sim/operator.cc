@@ -93,12 +93,15 @@ void Operator::sweep() {
   order.dry_run = dice_.chance(0.3);
   if (order.action == core::SweepAction::kPurge || dice_.chance(0.5)) order.queue = some_queue();
   if (dice_.chance(0.3)) order.type = scene_.plan.types[dice_.below(scene_.plan.types.size())];
-  if (dice_.chance(0.4)) order.rate_per_s = static_cast<std::uint32_t>(dice_.between(1, 60));
+  const bool purges = order.action == core::SweepAction::kPurge;
+  // Slow ones, so that jobs come in between.
+  if (dice_.chance(purges ? 0.8 : 0.4))
+    order.rate_per_s = static_cast<std::uint32_t>(dice_.between(1, purges ? 20 : 60));
   if (dice_.chance(0.2)) order.limit = static_cast<std::uint64_t>(dice_.between(1, 10));
   if (order.action == core::SweepAction::kReplay && dice_.chance(0.3))
     order.to_queue = some_queue();
-  // A purge that takes everything leaves nothing to look at.
-  if (order.action == core::SweepAction::kPurge && !order.dry_run && dice_.chance(0.5)) return;
+  // One that takes everything leaves nothing to look at.
+  if (purges && order.rate_per_s == 0 && !order.dry_run && dice_.chance(0.5)) return;
   sweeps_[order.request] = {order.action, order.queue, order.dry_run, 0};
   scene_.ledger.sweep_sent(order.request, order.action, order.queue, order.dry_run);
   send(sim::sweep(order));

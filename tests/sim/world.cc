@@ -342,7 +342,8 @@ void World::sent(std::uint64_t endpoint, const wire::Message& message, ByteSpan 
       if (reply.code() != wire::Code::Unspecified) ledger_.command_refused(reply.request());
       if (!reply.queues()) break;
       for (const wire::QueueView* queue : *reply.queues())
-        ledger_.queue_told(queue->name()->str(), queue->paused());
+        ledger_.queue_told(queue->name()->str(), queue->paused(),
+                           core::Wall(Millis(queue->since_ms())));
       break;
     }
     case wire::Body::Dispatch:

@@ -222,6 +222,18 @@ TEST_F(EngineControlTest, CommandsOnOneQueueTakeEffectInTheirOrder) {
   EXPECT_TRUE(settings.draining);
 }
 
+TEST_F(EngineControlTest, AQueueThatACommandIsAboutToMakeIsKnownToTheNext) {
+  const SessionId o = op();
+  send(o, command(QueueAction::kPause, "new"));
+  send(o, command(QueueAction::kResume, "new"));
+  stage();
+  EXPECT_EQ(count_all(send(o, command(QueueAction::kResume, "new"))), 0U);
+  const Effects out = committed();
+  ASSERT_THAT(out.queue_replies, SizeIs(2));
+  EXPECT_EQ(out.queue_replies[1].code, Code::kNone);
+  EXPECT_FALSE(look(o, "new").settings.paused);
+}
+
 TEST_F(EngineControlTest, ACommandThatTheStoreRefusesChangesNothing) {
   const SessionId o = op();
   const SessionId p = producer();

@@ -122,7 +122,7 @@ TEST_F(EngineSweepsTest, PurgeCancelsWhatWaitsAndTellsWhoWaits) {
   for (const std::uint64_t n : {2U, 3U, 4U, 5U}) EXPECT_EQ(state(n), State::kCancelled);
 }
 
-TEST_F(EngineSweepsTest, PurgeGoesInSlicesOfABatch) {
+TEST_F(EngineSweepsTest, PurgeGoesInSlicesOfHalfABatch) {
   config.max_batch_jobs = 10;
   const SessionId p = producer();
   stored_jobs(p, 1, 95);
@@ -131,11 +131,11 @@ TEST_F(EngineSweepsTest, PurgeGoesInSlicesOfABatch) {
   Effects out;
   while (out.sweep_reports.empty() || !out.sweep_reports.back().finished) {
     ASSERT_TRUE(engine().has_batch(now));
-    EXPECT_LE(stage().jobs.size(), 10U);
+    EXPECT_LE(stage().jobs.size(), 5U);
     out = committed();
-    ASSERT_LT(++batches, 20U);
+    ASSERT_LT(++batches, 30U);
   }
-  EXPECT_GE(batches, 10U);
+  EXPECT_GE(batches, 19U);
   EXPECT_EQ(out.sweep_reports.back().done, 95U);
 }
 
@@ -146,9 +146,8 @@ TEST_F(EngineSweepsTest, PurgeLeavesRoomInEachBatchForOthers) {
   send(op(), sweep(SweepAction::kPurge));
   commit();
   submit(p, job(200));
-  commit();
-  const Effects out = commit();
-  EXPECT_THAT(out.receipts, SizeIs(1)) << "two batches later at the most";
+  stage();
+  EXPECT_NE(written(200), nullptr) << "it goes with the next batch";
 }
 
 TEST_F(EngineSweepsTest, PurgeSparesWhatCameAfterIt) {
@@ -288,7 +287,7 @@ TEST_F(EngineSweepsTest, ASweepStopsWithItsSession) {
   settle();
   std::size_t cancelled = 0;
   for (std::uint64_t n = 1; n <= 60; ++n) cancelled += state(n) == State::kCancelled ? 1 : 0;
-  EXPECT_EQ(cancelled, 10U) << "the slice at hand";
+  EXPECT_EQ(cancelled, 5U) << "the slice at hand";
   // Nothing of it is left behind: another may begin.
   const Effects again = send(op(), sweep(SweepAction::kPurge));
   EXPECT_EQ(again.sweep_reports.at(0).code, Code::kNone);
@@ -305,7 +304,7 @@ TEST_F(EngineSweepsTest, ShutdownStopsSweepsAndSaysSo) {
   ASSERT_FALSE(out.sweep_reports.empty());
   EXPECT_TRUE(out.sweep_reports.back().finished);
   EXPECT_EQ(out.sweep_reports.back().code, Code::kShuttingDown);
-  EXPECT_EQ(out.sweep_reports.back().done, 10U);
+  EXPECT_EQ(out.sweep_reports.back().done, 5U);
   EXPECT_TRUE(engine().drained());
 }
 
@@ -440,6 +439,24 @@ TEST_F(EngineSweepsTest, ASubmitThatComesAgainFindsTheReplayedJob) {
   EXPECT_TRUE(out.receipts.at(0).duplicate);
   settle();
   EXPECT_EQ(engine().counts().jobs, 1U);
+}
+
+TEST_F(EngineSweepsTest, ASubmitThatComesAgainFindsAJobThatWasMovedToAnotherQueue) {
+  dead_jobs(1, 1);
+  SweepAsked asked = sweep(SweepAction::kReplay);
+  asked.to_queue = "again";
+  run(asked, {dead(1)});
+  const SessionId p = producer();
+  EXPECT_EQ(submit(p, job(1)).receipts.at(0).code, Code::kNone);
+  Submission there = job(1);
+  there.queue = "again";
+  EXPECT_EQ(submit(p, there).receipts.at(0).code, Code::kNone);
+  there.queue = "elsewhere";
+  EXPECT_EQ(submit(p, there).receipts.at(0).code, Code::kDuplicateMismatch);
+  cancel(p, {job_id(1)});
+  settle();
+  ASSERT_EQ(state(1), State::kCancelled);
+  EXPECT_EQ(submit(p, job(1)).receipts.at(0).code, Code::kNone);
 }
 
 TEST_F(EngineSweepsTest, WhatHasMovedSinceItWasReadIsNotReplayed) {

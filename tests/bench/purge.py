@@ -19,14 +19,19 @@ from jobwire import Operator  # noqa: E402
 from rig import Rig  # noqa: E402
 
 
-def longest_exec_us(rig: Rig) -> dict[str, int]:
-    """The slow log's entries, by command: the longest of each, in microseconds."""
-    longest: dict[str, int] = {}
-    lines = rig.redis_cli("--json", "SLOWLOG", "GET", "-1")
-    for _, _, took, words, *_ in json.loads(lines):
-        name = str(words[0]).upper()
-        longest[name] = max(longest.get(name, 0), int(took))
-    return longest
+def exec_us(rig: Rig) -> dict[str, float]:
+    """How long EXEC, the whole of a transaction, has held Redis: the mean and percentiles, in microseconds."""
+    figures: dict[str, float] = {}
+    text = rig.redis_cli("INFO", "commandstats") + "\n" + rig.redis_cli("INFO", "latencystats")
+    for line in text.splitlines():
+        name, _, fields = line.strip().partition(":")
+        if name not in ("cmdstat_exec", "latency_percentiles_usec_exec"):
+            continue
+        for field in fields.split(","):
+            key, _, value = field.partition("=")
+            if key in ("calls", "usec_per_call") or key.startswith("p"):
+                figures[key] = float(value)
+    return figures
 
 
 def one_run(aof: str, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -40,20 +45,19 @@ def one_run(aof: str, arguments: argparse.Namespace) -> dict[str, Any]:
             raise RuntimeError(f"the jobs were not taken: {filled}")
         with Operator(rig.producers, name="bench") as operator:
             (queue,) = [view.name for view in operator.queues()]
-            rig.redis_cli("CONFIG", "SET", "slowlog-max-len", "100000")
-            rig.redis_cli("CONFIG", "SET", "slowlog-log-slower-than", "500")
-            rig.redis_cli("SLOWLOG", "RESET")
+            rig.redis_cli("CONFIG", "SET", "latency-tracking-info-percentiles", "50 90 99 100")
+            rig.redis_cli("CONFIG", "RESETSTAT")
             begun = time.monotonic()
             report = operator.purge(queue, by="bench", timeout=900)
             took = time.monotonic() - begun
-        longest = longest_exec_us(rig)
+        held = exec_us(rig)
     return {
         "aof": aof,
         "jobs": arguments.jobs,
         "purged": report.done,
         "seconds": round(took, 2),
         "jobs_per_s": round(report.done / took),
-        "longest_us": longest,
+        "exec_us": held,
     }
 
 

@@ -7,7 +7,7 @@ import os
 import time
 from dataclasses import dataclass
 
-from jobwire import App, Ctx, Reject, Retry
+from jobwire import App, Ctx, Reject, Retry, RetryPolicy
 
 app = App("handling")
 
@@ -46,6 +46,12 @@ def fails_until(ctx: Ctx[None], attempt: int) -> int:
     if ctx.attempt < attempt:
         raise ValueError(f"attempt {ctx.attempt}")
     return ctx.attempt
+
+
+@app.job(retry=RetryPolicy.fixed("10ms", attempts=2, timeouts=1), timeout="50ms")
+def has_its_own_rules(seconds: float) -> None:
+    time.sleep(seconds)
+    raise ValueError(f"after {seconds} s")
 
 
 @app.job

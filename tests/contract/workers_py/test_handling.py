@@ -20,6 +20,7 @@ from handling_app import (
     fails,
     fails_until,
     hangs,
+    has_its_own_rules,
     on_a_loop,
     rejects,
     returns_what_cannot_travel,
@@ -175,6 +176,13 @@ def test_failed_attempt_is_followed_by_another_one(world: World) -> None:
     handle = fails_until.using(retry=QUICK).enqueue(3)
     assert world.end_of(handle).status.attempts == 3
     assert handle.value() == 3
+
+
+def test_rules_of_a_type_hold_for_jobs_that_say_nothing(world: World) -> None:
+    dead(world.end_of(has_its_own_rules.enqueue(0)), DeadReason.RAISED, 2)
+    own = has_its_own_rules.using(retry=RetryPolicy.fixed("10ms", attempts=3)).enqueue(0)
+    dead(world.end_of(own), DeadReason.RAISED, 3)
+    dead(world.end_of_timeouts(has_its_own_rules.enqueue(60)), DeadReason.TIMED_OUT, 1)
 
 
 def test_exception_named_as_fatal_ends_the_job(world: World) -> None:

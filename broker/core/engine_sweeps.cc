@@ -297,7 +297,8 @@ bool Engine::replay(std::uint8_t slot, const Sweep& sweep, const JobRecord& reco
   const std::string_view origin = record.origin.empty() ? record.queue : record.origin;
   const std::string_view target = sweep.to_queue.empty() ? origin : sweep.to_queue;
   const std::uint64_t contract = record.options ? record.options->contract : 0;
-  if (record.priority > 9 || record.timeout.count() <= 0) return false;
+  // 0 is its type's timeout, or the default.
+  if (record.priority > 9 || record.timeout.count() < 0) return false;
   if (!lanes_.type_names().find(record.type) && lanes_.type_names().size() >= config_.max_types)
     return false;
   if (contract != 0 && too_many_contracts(record.type, contract)) return false;

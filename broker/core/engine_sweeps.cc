@@ -205,7 +205,7 @@ void Engine::purge(std::uint8_t slot, Sweep& sweep, std::uint32_t& looks, Now no
     if (ix == kNoJob || jobs_[ix].state == State::kNone || !purges(sweep, ix)) continue;
     ++sweep.matched;
     if (sweep.dry_run) continue;
-    if (jobs_[ix].sweep != 0) {
+    if (jobs_[ix].stored == State::kDead) {
       ++sweep.failed;  // just replayed, which is not stored yet: that sweep's
       continue;
     }

@@ -112,13 +112,16 @@ void Operator::read_dead() {
 }
 
 void Operator::open_all() {
-  if (all_open_ || opening_ != 0) return;
-  for (const std::string& queue : scene_.plan.queues) {
-    QueueOrder order;
-    order.request = ++request_;
-    order.action = core::QueueAction::kResume;
-    order.queue = queue;
-    send(queue_command(order));
+  if (opening_ != 0) return;
+  // A look shows what is stored: a pause that is on its way there comes to light in a later one.
+  if (!all_open_) {
+    for (const std::string& queue : scene_.plan.queues) {
+      QueueOrder order;
+      order.request = ++request_;
+      order.action = core::QueueAction::kResume;
+      order.queue = queue;
+      send(queue_command(order));
+    }
   }
   QueueOrder look;
   opening_ = look.request = ++request_;

@@ -52,7 +52,9 @@ bool Engine::restore(const JobRecord& record, Now now) {
   job.timed_out = static_cast<std::uint8_t>(std::min<std::uint16_t>(record.timed_out, 255));
   job.crashed = static_cast<std::uint8_t>(std::min<std::uint16_t>(record.crashed, 255));
   job.generation = record.generation;
-  job.adoptable = true;
+  // Attempts are counted anew after a replay: a word of an attempt before it, that of a dead worker
+  // that comes again, would be taken for one of now. So it must be marked as running to be adopted.
+  job.adoptable = record.generation == 0 || record.state == State::kRunning;
   if (!record.origin.empty()) job.more().origin = lanes_.queue(record.origin);
   // The store knows times of day alone.
   job.by_the_clock = record.state == State::kScheduled && record.attempts == 0;

@@ -463,6 +463,24 @@ TEST_F(EngineRecoveryTest, WorkerThatDiedBeforeItGreetedChargesWhatItRan) {
   EXPECT_EQ(written(1)->attempts.at(0).token, token_of(1));
 }
 
+TEST_F(EngineRecoveryTest, WordOfADeathBeforeAReplayThatComesAgainChargesNothing) {
+  JobRecord replayed = record(1, State::kQueued);
+  replayed.generation = 1;
+  restore(replayed);
+  engine().restore_host(host);
+  engine().finish_recovery(now);
+  WorkerDown down;
+  down.session = agent(host);
+  down.worker = kFive;
+  down.end = WorkerEnd::kCrashed;
+  const HeldLease lease = claim(1);
+  down.running = std::span(&lease, 1);
+  turn(down);
+  EXPECT_EQ(state(1), State::kQueued);
+  commit_rest();
+  EXPECT_EQ(written(1), nullptr);
+}
+
 TEST_F(EngineRecoveryTest, AdoptedJobsTimeRunsFromItsAdoption) {
   JobRecord running = record(1, State::kRunning);
   running.timeout = Millis(10'000);

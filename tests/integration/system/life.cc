@@ -10,6 +10,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <initializer_list>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -295,6 +297,36 @@ TEST_F(Life, CancelThatRacesWithTheEndHasOneWinnerAndNamesIt) {
     }
   }
   std::printf("%d of 40 races were won by the cancel\n", cancelled);
+}
+
+// ---- progress
+
+TEST_F(Life, ProgressOfARunningJobReachesWhoeverWaitsAndWhoeverAsks) {
+  const JobId id = submitted(job("steps", "0.5"));
+  std::mutex mutex;
+  std::vector<std::string> told;
+  const auto pending = client_.watch(id, [&](const jobwire::JobProgress& progress) {
+    const std::lock_guard lock(mutex);
+    told.push_back(progress.message);
+  });
+  const auto deadline = Clock::now() + kLong;
+  std::optional<jobwire::JobProgress> asked;
+  while (!asked && Clock::now() < deadline) {
+    const auto status = client_.status(id);
+    ASSERT_TRUE(status) << status.error().message();
+    asked = status->progress;
+    std::this_thread::sleep_for(5ms);
+  }
+  ASSERT_TRUE(asked);
+  EXPECT_EQ(asked->message, "half");
+  EXPECT_EQ(asked->value, 0.5F);
+  ASSERT_TRUE(client_.cancel(id));
+  const auto end = pending.get_for(kLong);
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->state(), JobState::Cancelled);
+  const std::lock_guard lock(mutex);
+  EXPECT_NE(std::find(told.begin(), told.end(), "half"), told.end());
+  expect_in_redis(id, {{"state", "cancelled"}, {"progress", "0.5"}, {"progress_message", "half"}});
 }
 
 // ---- idempotence and many at once

@@ -55,6 +55,14 @@ def obeys(ctx: Ctx[Any], ms: int) -> str:
 
 
 @app.job(queue="life")
+def steps(ctx: Ctx[Any], value: float) -> None:
+    """Says how far it is until it is cancelled."""
+    while not ctx.cancelled:
+        ctx.progress(value, "half")
+        time.sleep(0.01)
+
+
+@app.job(queue="life")
 def dies(signal_number: int) -> None:
     os.kill(os.getpid(), signal.Signals(signal_number))
     time.sleep(30)

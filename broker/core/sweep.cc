@@ -48,6 +48,9 @@ Sweep::Sweep(const SweepAsked& asked, std::uint64_t number_, Now now)
       report_at(now.steady + kReportEvery),
       any_time(asked.filter.before == Wall{}) {
   if (any_time || filter.before > now.wall) filter.before = now.wall;
+  // Whoever has just seen a job die means that one too, though it died in this millisecond. It
+  // cannot have died again in it: that takes two commits.
+  if (any_time && action != SweepAction::kPurge) filter.before += Millis(1);
 }
 
 std::uint8_t Sweeps::add(const SweepAsked& asked, Now now) {

@@ -482,10 +482,19 @@ TEST_F(EngineSweepsTest, WhatDiedAfterTheCommandIsNotReplayed) {
   dead_jobs(1, 1);
   const Effects begun = send(op(), sweep(SweepAction::kReplay));
   JobRecord later = dead(1);
-  later.finished = now.wall;
+  later.finished = now.wall + Millis(1);
   const Effects out = scanned(begun.dead_scans.at(0), {later});
   EXPECT_EQ(out.sweep_reports.back().matched, 0U);
   EXPECT_TRUE(out.sweep_reports.back().finished);
+}
+
+TEST_F(EngineSweepsTest, WhatDiedInTheMillisecondOfTheCommandCounts) {
+  dead_jobs(1, 1);
+  const Effects begun = send(op(), sweep(SweepAction::kReplay));
+  JobRecord just_now = dead(1);
+  just_now.finished = now.wall;
+  const Effects out = scanned(begun.dead_scans.at(0), {just_now});
+  EXPECT_EQ(out.sweep_reports.back().matched, 1U);
 }
 
 TEST_F(EngineSweepsTest, AReplayIntoAQueueThatIsFullOrDrainingFails) {

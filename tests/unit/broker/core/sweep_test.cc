@@ -64,7 +64,11 @@ TEST(SweepsTest, BeforeIsNowUnlessItIsSaid) {
   Sweeps sweeps;
   SweepAsked asked;
   const Now now{kBegin, Wall(Millis(5'000))};
+  asked.action = SweepAction::kPurge;
   EXPECT_EQ(sweeps.find(sweeps.add(asked, now))->filter.before, now.wall);
+  asked.action = SweepAction::kDrop;
+  EXPECT_EQ(sweeps.find(sweeps.add(asked, now))->filter.before, now.wall + Millis(1))
+      << "with what died in this millisecond";
   asked.filter.before = Wall(Millis(4'000));
   EXPECT_EQ(sweeps.find(sweeps.add(asked, now))->filter.before, Wall(Millis(4'000)));
   asked.filter.before = Wall(Millis(6'000));

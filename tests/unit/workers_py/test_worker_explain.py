@@ -7,7 +7,7 @@ import importlib
 from pathlib import Path
 
 import pytest
-from jobwire._explain import one_line, print_own
+from jobwire._explain import one_line, own_traceback
 
 
 @pytest.fixture
@@ -33,17 +33,14 @@ def test_syntax_error_names_the_line_that_cannot_be_read(load: Path) -> None:
     assert one_line(raised.value) == f"SyntaxError: invalid syntax ({load}/garbled.py, line 2)"
 
 
-def test_frames_of_the_import_system_are_left_out(
-    load: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_frames_of_the_import_system_are_left_out(load: Path) -> None:
     (load / "outer.py").write_text("import inner\n")
     (load / "inner.py").write_text("def f():\n    1 / 0\n\nf()\n")
     try:
         exec("import importlib\nimportlib.import_module('outer')", {"__name__": "jobwire._load"})
     except ZeroDivisionError as error:
         # This test's own frame stands for the worker's.
-        print_own(error.with_traceback(error.__traceback__.tb_next))  # type: ignore[union-attr]
-    shown = capsys.readouterr().err
+        shown = own_traceback(error.with_traceback(error.__traceback__.tb_next))  # type: ignore[union-attr]
     assert "importlib" not in shown.replace("import_module", "")
     places = [line.strip() for line in shown.splitlines() if line.startswith("  File")]
     assert places[0] == f'File "{load}/outer.py", line 1, in <module>'

@@ -20,6 +20,8 @@ EXIT_INTERRUPTED = 75  # a run was stopped on the agent's order
 EXIT_ORPHANED = 70  # the agent is gone
 
 PROBLEM_PREFIX = b"jobwire: "
+# Before each line of the traceback that goes with it.
+FRAMES_PREFIX = b"jobwire| "
 """Starts the line by which a worker says why it cannot run, with EXIT_SETUP, EXIT_SETUP_FAILED or EXIT_REFUSED."""
 
 

@@ -12,11 +12,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from jobwire._boot import PROBLEM_PREFIX, Boot
+from jobwire._boot import FRAMES_PREFIX, PROBLEM_PREFIX, Boot
 from jobwire._heads import Lease
 from jobwire._slots import TORN, Order, Progress, Run, WorkerMemory, WorkerState
 from jobwire._wire import WorkerEnd
 
+_MOST_FRAME_LINES = 1000
 _TAIL_BYTES = 4096
 _LINE_BYTES = 8192
 _READ_BYTES = 65536
@@ -61,6 +62,8 @@ class Child:
         self.log_open = True
         # What the worker itself named as the reason why it cannot run.
         self.problem = ""
+        # Its traceback, a line each.
+        self.frames: list[str] = []
         # Set when the agent ended the process for a reason of its own.
         self.stopped_as: int | None = None
         # Since when it has had nothing left to do but to end.
@@ -207,13 +210,19 @@ class Child:
 
     def _line(self, line: bytes, forward: Callable[[str], None]) -> None:
         line = line[:_LINE_BYTES]
+        of_frames = not self.was_ready and line.startswith(FRAMES_PREFIX)
+        if of_frames:
+            line = line[len(FRAMES_PREFIX) :]
         self._tail.append(line)
         self._tail_bytes += len(line) + 1
         while self._tail_bytes > _TAIL_BYTES and len(self._tail) > 1:
             self._tail_bytes -= len(self._tail.popleft()) + 1
         text = line.decode("utf-8", "replace")
-        if not self.was_ready and line.startswith(PROBLEM_PREFIX):
-            # Every worker of a host says the same; the agent says it once.
+        # Every worker of a host says the same; the agent says it once.
+        if of_frames:
+            if len(self.frames) < _MOST_FRAME_LINES:
+                self.frames.append(text)
+        elif not self.was_ready and line.startswith(PROBLEM_PREFIX):
             self.problem = text[len(PROBLEM_PREFIX) :]
         else:
             forward(text)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 from types import TracebackType
 
@@ -25,10 +24,10 @@ def one_line(error: BaseException) -> str:
     return f"{text} ({place})" if place else text
 
 
-def print_own(error: BaseException) -> None:
-    """The traceback on stderr, from the first frame of the program on."""
+def own_traceback(error: BaseException) -> str:
+    """The traceback from the first frame of the program on."""
     own = _own(error.__traceback__)
-    traceback.print_exception(type(error), error, own, file=sys.stderr)
+    return "".join(traceback.format_exception(type(error), error, own))
 
 
 def _own(trace: TracebackType | None) -> TracebackType | None:

@@ -93,6 +93,8 @@ class Supervisor:
         self.changed = False
         # Why no worker of this program can run at all.
         self.hopeless = ""
+        # The last traceback of a program that did not come up.
+        self._told_frames: list[str] = []
 
     @property
     def empty(self) -> bool:
@@ -351,6 +353,11 @@ class Supervisor:
         if child.log_open:
             self._outside.unwatch(child.log_fd)
         death = child.bury(self._printer(child))
+        if child.frames and child.frames != self._told_frames:
+            self._told_frames = child.frames
+            tell = self._printer(child)
+            for line in child.frames:
+                tell(line)
         self._learn(child)
         place.child = None
         self.changed = True

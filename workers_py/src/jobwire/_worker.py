@@ -23,6 +23,7 @@ from jobwire._boot import (
     EXIT_REFUSED,
     EXIT_SETUP,
     EXIT_SETUP_FAILED,
+    FRAMES_PREFIX,
     PROBLEM_PREFIX,
     Boot,
     read_boot,
@@ -31,7 +32,7 @@ from jobwire._contexts import Contexts
 from jobwire._errors import RefusedError, SetupError
 from jobwire._exchange import Exchange
 from jobwire._exec import CommandCall
-from jobwire._explain import one_line, print_own
+from jobwire._explain import one_line, own_traceback
 from jobwire._handlers import Bound, Call, Program
 from jobwire._kinds import Kind, kind_of, kinds_in, slots_for
 from jobwire._load import load_app
@@ -229,14 +230,14 @@ def _die_with(agent_pid: int) -> None:
 
 @contextlib.contextmanager
 def _explaining(code: int, what: str) -> Iterator[None]:
-    """Ends the process with one line about what the program has raised; the first of its kind shows where, too."""
+    """Ends the process with one line about what the program has raised, and with where; the agent shows that once."""
     try:
         yield
     except SetupError:
         raise
     except BaseException as error:  # the program may raise anything
-        if os.environ.get("JOBWIRE_SLOT") == "0":
-            print_own(error)
+        for line in own_traceback(error).splitlines():
+            os.write(2, FRAMES_PREFIX + line.encode("utf-8", "backslashreplace") + b"\n")
         _give_up(code, f"{what}: {one_line(error)}")
 
 

@@ -186,5 +186,6 @@ def test_producer_that_never_reads_is_cut_off_and_the_others_are_served(rig: Rig
         until("its session to be closed", lambda: "does not read" in rig.broker.tail(200))  # type: ignore[union-attr]
     grown = resident_mib(rig.broker) - before
     # AddressSanitizer keeps 256 MiB of freed memory back.
-    limit = 600 if sanitized() else 200
+    # tsan keeps several words for each one; the bound itself is judged without a sanitizer.
+    limit = 1200 if sanitized() else 200
     assert grown < limit, f"the broker grew by {grown:.0f} MiB"

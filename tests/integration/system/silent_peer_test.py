@@ -15,7 +15,7 @@ MIB = 1 << 20
 SIZE = 10 * MIB
 BOUND = 32  # MiB for one peer
 # The bound, the results of one read from Redis, and what a message is made in.
-MOST_MIB = BOUND + 8 * 10 + 3 * 33 + (400 if sanitized() else 0)
+MOST_MIB = BOUND + 8 * 10 + 3 * 33 + (1000 if sanitized() else 0)
 
 
 def submit(peer: RawPeer, queue: str, kind: str, count: int) -> list[dict[str, list[int]]]:

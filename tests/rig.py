@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -28,10 +29,17 @@ def build_dir() -> Path:
     return Path(os.environ.get("JOBWIRE_BUILD_DIR", ROOT / "build/dev"))
 
 
-def sanitized() -> bool:
-    """Whether the programs under test carry a sanitizer, whose own memory is counted as theirs."""
+def sanitizer() -> str:
+    """What the programs under test carry: "address,undefined", "thread" or "". Its memory is counted as theirs."""
     cache = build_dir() / "CMakeCache.txt"
-    return cache.exists() and "JOBWIRE_SANITIZE:STRING=\n" not in cache.read_text()
+    found = re.search(
+        r"^JOBWIRE_SANITIZE:STRING=(.*)$", cache.read_text() if cache.exists() else "", re.M
+    )
+    return found[1] if found else ""
+
+
+def sanitized() -> bool:
+    return sanitizer() != ""
 
 
 def until(what: str, test: Callable[[], T], timeout: float = 30.0, every: float = 0.01) -> T:

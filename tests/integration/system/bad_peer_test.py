@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from integration.system.raw_peer import RawPeer, as_id, encode, new_id
-from rig import Process, Rig, sanitized, until
+from rig import Process, Rig, sanitizer, until
 
 HERE = Path(__file__).resolve().parent
 
@@ -187,5 +187,5 @@ def test_producer_that_never_reads_is_cut_off_and_the_others_are_served(rig: Rig
     grown = resident_mib(rig.broker) - before
     # AddressSanitizer keeps 256 MiB of freed memory back.
     # tsan keeps several words for each one; the bound itself is judged without a sanitizer.
-    limit = 1200 if sanitized() else 200
+    limit = {"": 200, "thread": 1200}.get(sanitizer(), 600)
     assert grown < limit, f"the broker grew by {grown:.0f} MiB"

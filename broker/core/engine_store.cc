@@ -53,10 +53,6 @@ void count(const JobWrite& write, QueueDelta& counters) {
   }
 }
 
-}  // namespace
-
-namespace {
-
 /// The store has the error now: of a job that waits for its next attempt memory keeps the words.
 void forget_error(JobExtra& extra) {
   const Attempt& last = *extra.last_failure;

@@ -20,7 +20,7 @@ from jobwire import (
     Paused,
     RetryPolicy,
 )
-from jobwire._wire import Role
+from jobwire._wire_enums import Role
 from rig import Rig, until
 
 HERE = Path(__file__).resolve().parent

@@ -24,7 +24,7 @@ from jobwire._gen._hash import describe, method_hash
 from jobwire._gen._hatch import ContractBuildHook
 from jobwire._gen._schema import ContractError, load
 from jobwire._spec import JobSpec
-from jobwire._wire import Encoding
+from jobwire._wire_enums import Encoding
 from jobwire.contract import DecodeError, EncodeError, decode, encode
 from mypy import api
 

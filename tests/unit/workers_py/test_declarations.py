@@ -15,7 +15,7 @@ from jobwire._failure import describe
 from jobwire._handlers import Bound, Program
 from jobwire._job import Execution
 from jobwire._spans import milliseconds
-from jobwire._wire import Encoding
+from jobwire._wire_enums import Encoding
 
 HEAD = (b"t" * 16, b"j" * 16, 0, 0, 1000, 0, 1, Encoding.Json, 4, 0)
 

@@ -6,8 +6,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import shutil
-import subprocess
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from golden import SCHEMAS, body_json, golden
 from jobwire import (
     Closed,
     DeadJob,
@@ -31,33 +30,15 @@ from jobwire import (
     _wire_operator,
 )
 from jobwire._dead_json import dump, load
+from jobwire._messages import Limits, Refused, Welcome
 from jobwire._operator_session import OperatorSession, SweepOrder
 from jobwire._producer_session import Settings
-from jobwire._wire import Code, Limits, Refused, Welcome
-from jobwire._wire_operator import DeadReply, QueueAction, QueueReply, SweepAction, SweepTold
+from jobwire._wire_enums import Code, QueueAction, SweepAction
+from jobwire._wire_operator import DeadReply, QueueReply, SweepTold
 from jobwire._wire_producer import Receipts
 
-ROOT = Path(__file__).resolve().parents[3]
-GOLDEN = ROOT / "schemas" / "golden"
-PROTOCOL = (ROOT / "schemas" / "PROTOCOL.md").read_text()
+PROTOCOL = (SCHEMAS / "PROTOCOL.md").read_text()
 WELCOME = Welcome(bytes(16), 1, 3, Limits(), "x")
-
-
-def golden(name: str) -> list[bytes]:
-    blob = GOLDEN / f"{name}.blob.bin"
-    envelope = (GOLDEN / f"{name}.bin").read_bytes()
-    return [envelope, blob.read_bytes()] if blob.exists() else [envelope]
-
-
-def as_json(envelope: bytes, folder: Path) -> Any:
-    """What flatc reads in a message."""
-    flatc = shutil.which("flatc")
-    assert flatc, "flatc is not on PATH"
-    (folder / "message.bin").write_bytes(envelope)
-    options = ["--json", "--raw-binary", "--strict-json", "--defaults-json", "-o", folder]
-    schema = ROOT / "schemas" / "message.fbs"
-    subprocess.run([flatc, *options, schema, "--", folder / "message.bin"], check=True)
-    return json.loads((folder / "message.json").read_text())["body"]
 
 
 def moment(milliseconds: int) -> datetime | None:
@@ -69,7 +50,7 @@ def moment(milliseconds: int) -> datetime | None:
 
 def test_golden_queue_reply_is_read(tmp_path: Path) -> None:
     frames = golden("queue_reply")
-    told = as_json(frames[0], tmp_path)
+    told = body_json(frames[0], tmp_path)
     reply = _wire_operator.decode(frames)
     assert isinstance(reply, QueueReply)
     assert (reply.request, reply.next) == (told["request"], told.get("next", ""))
@@ -90,7 +71,7 @@ def test_golden_refusals_are_read(tmp_path: Path) -> None:
         ("dead_page_refused", DeadReply),
     ):
         frames = golden(name)
-        told = as_json(frames[0], tmp_path)
+        told = body_json(frames[0], tmp_path)
         message = _wire_operator.decode(frames)
         assert isinstance(message, kind)
         assert message.code != Code.Unspecified
@@ -100,7 +81,7 @@ def test_golden_refusals_are_read(tmp_path: Path) -> None:
 
 def test_golden_sweep_report_is_read(tmp_path: Path) -> None:
     frames = golden("sweep_report")
-    told = as_json(frames[0], tmp_path)
+    told = body_json(frames[0], tmp_path)
     message = _wire_operator.decode(frames)
     assert isinstance(message, SweepTold)
     report = message.report
@@ -112,7 +93,7 @@ def test_golden_sweep_report_is_read(tmp_path: Path) -> None:
 
 def test_golden_dead_page_is_read_and_survives_an_export(tmp_path: Path) -> None:
     frames = golden("dead_page")
-    told = as_json(frames[0], tmp_path)
+    told = body_json(frames[0], tmp_path)
     message = _wire_operator.decode(frames)
     assert isinstance(message, DeadReply)
     assert len(message.page.jobs) == len(told["jobs"]) > 0
@@ -146,9 +127,9 @@ def test_export_is_the_one_of_the_protocols_description() -> None:
 
 def test_orders_are_what_the_golden_ones_say(tmp_path: Path) -> None:
     def same(name: str, encoded: bytes) -> None:
-        assert as_json(encoded, tmp_path) == as_json(golden(name)[0], tmp_path)
+        assert body_json(encoded, tmp_path) == body_json(golden(name)[0], tmp_path)
 
-    pause = as_json(golden("queue_pause")[0], tmp_path)
+    pause = body_json(golden("queue_pause")[0], tmp_path)
     same(
         "queue_pause",
         _wire_operator.encode_queue_command(
@@ -161,7 +142,7 @@ def test_orders_are_what_the_golden_ones_say(tmp_path: Path) -> None:
         ).envelope,
     )
     for name, action in (("sweep_purge", SweepAction.Purge), ("sweep_replay", SweepAction.Replay)):
-        sweep = as_json(golden(name)[0], tmp_path)
+        sweep = body_json(golden(name)[0], tmp_path)
         which = sweep["filter"]
         same(
             name,
@@ -194,7 +175,7 @@ def test_import_sends_what_a_page_told(tmp_path: Path) -> None:
     page = _wire_operator.decode(golden("dead_page"))
     assert isinstance(page, DeadReply)
     sent = _wire_operator.encode_dead_import(7, page.page.jobs, "ann")
-    body = as_json(sent.envelope, tmp_path)
+    body = body_json(sent.envelope, tmp_path)
     assert (body["request"], body["by"]) == (7, "ann")
     as_page = tmp_path / "again"
     as_page.mkdir()
@@ -252,7 +233,7 @@ class Peer:
         self.session.receive([message], self.now)  # type: ignore[list-item]
 
     def sent(self, folder: Path) -> list[Any]:
-        messages = [as_json(frames[0], folder) for frames in self.session.outbox]
+        messages = [body_json(frames[0], folder) for frames in self.session.outbox]
         self.session.outbox.clear()
         return messages
 

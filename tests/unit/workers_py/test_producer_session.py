@@ -25,10 +25,11 @@ from jobwire import (
     Unavailable,
     UnknownJob,
 )
+from jobwire._messages import Heartbeat, Limits, Refused, Welcome
 from jobwire._producer_session import NEVER, Answer, ProducerSession, Settings
 from jobwire._session import Phase
-from jobwire._wire import Code, Heartbeat, Limits, Refused, Welcome
-from jobwire._wire_producer import CancelReply, Known, ProgressPush, Receipts, ResultPush, View
+from jobwire._wire_enums import Code, Known
+from jobwire._wire_producer import CancelReply, ProgressPush, Receipts, ResultPush, View
 from jobwire.wire import Cancel, Message, ResultRequest, Submit
 from jobwire.wire import JobSpec as JobSpecTable
 from jobwire.wire.Body import Body

@@ -3,43 +3,23 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from jobwire import RetryPolicy, _wire_producer
+from golden import body_json, golden
+from jobwire import RetryPolicy, _wire_error, _wire_producer
 from jobwire._answers import JobState
 from jobwire._failure import describe
+from jobwire._job_error import Frame, JobError
 from jobwire._producer_session import status_of
 from jobwire._spec import JobSpec
-from jobwire._wire import Encoding, Frame, JobError
+from jobwire._wire_enums import Encoding
 from jobwire._wire_producer import CancelReply, ProgressPush, Receipts, ResultPush
 
-ROOT = Path(__file__).resolve().parents[3]
-GOLDEN = ROOT / "schemas" / "golden"
 ID = UUID(bytes=bytes(range(16)))
-
-
-def golden(name: str) -> list[bytes]:
-    blob = GOLDEN / f"{name}.blob.bin"
-    envelope = (GOLDEN / f"{name}.bin").read_bytes()
-    return [envelope, blob.read_bytes()] if blob.exists() else [envelope]
-
-
-def as_json(envelope: bytes, folder: Path) -> Any:
-    """What flatc reads in a message."""
-    flatc = shutil.which("flatc")
-    assert flatc, "flatc is not on PATH"
-    (folder / "message.bin").write_bytes(envelope)
-    options = ["--json", "--raw-binary", "--strict-json", "--defaults-json", "-o", folder]
-    schema = ROOT / "schemas" / "message.fbs"
-    subprocess.run([flatc, *options, schema, "--", folder / "message.bin"], check=True)
-    return json.loads((folder / "message.json").read_text())["body"]
 
 
 def test_submit_carries_every_field_of_a_job(tmp_path: Path) -> None:
@@ -65,7 +45,7 @@ def test_submit_carries_every_field_of_a_job(tmp_path: Path) -> None:
     other = JobSpec("other", b"xyz")
     out = _wire_producer.encode_submit(9, [spec, other])
     assert out.blob == "grün".encode() + b"xyz"
-    body = as_json(out.envelope, tmp_path)
+    body = body_json(out.envelope, tmp_path)
     assert body["request"] == 9
     first, second = body["jobs"]
     retry = first.pop("retry")
@@ -129,24 +109,24 @@ def test_plain_jobs_are_written_by_hand_as_the_runtime_writes_them(tmp_path: Pat
         by_hand = _wire_producer.encode_submit(2**40, plain[:count])
         by_runtime = _wire_producer.encode_any_submit(2**40, plain[:count])
         assert by_hand.envelope != by_runtime
-        assert as_json(by_hand.envelope, tmp_path) == as_json(by_runtime, tmp_path)
+        assert body_json(by_hand.envelope, tmp_path) == body_json(by_runtime, tmp_path)
     many = [JobSpec(f"type{i % 7}", bytes(i % 5)) for i in range(1024)]
     by_hand = _wire_producer.encode_submit(1, many)
-    assert as_json(by_hand.envelope, tmp_path) == as_json(
+    assert body_json(by_hand.envelope, tmp_path) == body_json(
         _wire_producer.encode_any_submit(1, many), tmp_path
     )
 
 
 def test_questions_are_what_the_schema_says(tmp_path: Path) -> None:
-    asked = as_json(_wire_producer.encode_result_request(3, [ID.bytes], True).envelope, tmp_path)
+    asked = body_json(_wire_producer.encode_result_request(3, [ID.bytes], True).envelope, tmp_path)
     assert asked == {"request": 3, "ids": [{"bytes": list(ID.bytes)}], "wait": True}
-    cancel = as_json(_wire_producer.encode_cancel(4, [ID.bytes], "no need").envelope, tmp_path)
+    cancel = body_json(_wire_producer.encode_cancel(4, [ID.bytes], "no need").envelope, tmp_path)
     assert cancel == {"request": 4, "ids": [{"bytes": list(ID.bytes)}], "reason": "no need"}
 
 
 def test_golden_receipts_are_read(tmp_path: Path) -> None:
     frames = golden("receipts")
-    told = as_json(frames[0], tmp_path)
+    told = body_json(frames[0], tmp_path)
     message = _wire_producer.decode(frames)
     assert isinstance(message, Receipts)
     assert len(message.heads) == len(told["heads"]) > 0
@@ -169,7 +149,7 @@ def test_golden_result_push_says_what_is_in_the_way(tmp_path: Path) -> None:
 
 def test_golden_result_push_is_read(tmp_path: Path) -> None:
     frames = golden("result_push")
-    told = as_json(frames[0], tmp_path)
+    told = body_json(frames[0], tmp_path)
     message = _wire_producer.decode(frames)
     assert isinstance(message, ResultPush)
     assert message.request == told["request"]
@@ -185,7 +165,7 @@ def test_golden_result_push_is_read(tmp_path: Path) -> None:
 
 def test_golden_progress_push_is_read(tmp_path: Path) -> None:
     frames = golden("progress_push")
-    told = as_json(frames[0], tmp_path)
+    told = body_json(frames[0], tmp_path)
     message = _wire_producer.decode(frames)
     assert isinstance(message, ProgressPush)
     assert len(message.views) == len(told["views"]) > 0
@@ -198,7 +178,7 @@ def test_golden_progress_push_is_read(tmp_path: Path) -> None:
 
 def test_golden_cancel_reply_is_read(tmp_path: Path) -> None:
     frames = golden("cancel_reply")
-    told = as_json(frames[0], tmp_path)
+    told = body_json(frames[0], tmp_path)
     message = _wire_producer.decode(frames)
     assert isinstance(message, CancelReply)
     assert message.request == told["request"]
@@ -219,7 +199,7 @@ def test_error_is_read_as_it_was_described() -> None:
     try:
         fail()
     except ValueError as raised:
-        error = _wire_producer.decode_error(describe(raised, limit=65536, retryable=True))
+        error = _wire_error.decode_error(describe(raised, limit=65536, retryable=True))
     assert (error.type, error.message) == ("builtins.ValueError", "outer")
     assert error.notes == ("a note",)
     assert error.frames[-1].source == "raise error from behind"
@@ -231,7 +211,7 @@ def test_error_is_read_as_it_was_described() -> None:
     "buffer", [b"", b"\x08\0\0\0JWER", b"\xff\xff\xff\x7fJWER" + bytes(64), b"x" * 40]
 )
 def test_error_that_cannot_be_read_says_so(buffer: bytes) -> None:
-    error = _wire_producer.decode_error(buffer)
+    error = _wire_error.decode_error(buffer)
     assert (error.type, error.truncated) == ("jobwire.UnreadableError", True)
 
 

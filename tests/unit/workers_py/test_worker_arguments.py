@@ -13,7 +13,7 @@ import pytest
 from jobwire import App, Ctx, HandlerError, PayloadError, ResultError
 from jobwire._convert import encode_result
 from jobwire._handlers import Program
-from jobwire._wire import Encoding
+from jobwire._wire_enums import Encoding
 
 HEAD = (b"t" * 16, b"j" * 16, 0, 0, 1000, 0, 1, Encoding.Bytes, 4, 0)
 

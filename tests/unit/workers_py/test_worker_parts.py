@@ -190,8 +190,9 @@ def test_zmq_is_imported_in_one_file_and_generated_code_where_messages_are_made(
         }
 
     assert importers("zmq") == {"_transport.py"}
-    assert importers("jobwire.wire") == {"_wire.py", "_wire_operator.py", "_wire_producer.py"}
-    assert importers("flatbuffers") == {"_wire.py", "_wire_operator.py", "_wire_producer.py"}
+    wire = {name for name in files if name.startswith("_wire")}
+    assert importers("jobwire.wire") == wire
+    assert importers("flatbuffers") <= wire
 
 
 def test_everything_public_is_listed_and_everything_listed_is_there() -> None:

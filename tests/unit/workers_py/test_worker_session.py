@@ -11,23 +11,21 @@ import pytest
 from jobwire import _worker_session
 from jobwire._agent_session import AgentSession
 from jobwire._heads import DispatchHead
-from jobwire._session import HELLO_RETRY_S, Phase
-from jobwire._wire import (
+from jobwire._messages import (
     Ack,
     Cancel,
-    Code,
     Dispatch,
-    Encoding,
     Goodbye,
     Heartbeat,
     Limits,
-    OfferedType,
-    Outcome,
     Recall,
     Refused,
     Revoke,
     Welcome,
 )
+from jobwire._session import HELLO_RETRY_S, Phase
+from jobwire._wire_enums import Code, Encoding, Outcome
+from jobwire._wire_worker import OfferedType
 from jobwire._worker_session import Offer, WorkerSession
 from jobwire.wire import HandBack, Message, Ready, Results
 from jobwire.wire.Body import Body

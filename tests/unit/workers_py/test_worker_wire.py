@@ -4,45 +4,23 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
-import shutil
 import struct
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from jobwire import RetryPolicy, _heads, _wire
+from golden import GOLDEN, as_json, golden
+from jobwire import RetryPolicy, _heads, _messages, _wire, _wire_session, _wire_worker
 from jobwire._errors import ProtocolError
 from jobwire._heads import RESULT_HEAD, Lease
 from jobwire.wire import Message, Results
 from jobwire.wire.Body import Body
 from jobwire.wire.Id import Id
 
-ROOT = Path(__file__).resolve().parents[3]
-GOLDEN = ROOT / "schemas" / "golden"
-SCHEMA = ROOT / "schemas" / "message.fbs"
-
 TOKEN = bytes(range(40, 56))
 JOB = bytes(range(56, 72))
 LEASE = Lease(TOKEN, JOB, 3, 1700000000123, 2, False)
-
-
-def golden(name: str) -> list[bytes]:
-    blob = GOLDEN / f"{name}.blob.bin"
-    envelope = (GOLDEN / f"{name}.bin").read_bytes()
-    return [envelope, blob.read_bytes()] if blob.exists() else [envelope]
-
-
-def as_json(envelope: bytes, folder: Path) -> Any:
-    """What flatc reads in a message."""
-    flatc = shutil.which("flatc")
-    assert flatc, "flatc is not on PATH"
-    (folder / "message.bin").write_bytes(envelope)
-    options = ["--json", "--raw-binary", "--strict-json", "--defaults-json", "-o", folder]
-    subprocess.run([flatc, *options, SCHEMA, "--", folder / "message.bin"], check=True)
-    return json.loads((folder / "message.json").read_text())
 
 
 def result_heads(count: int) -> list[bytes]:
@@ -82,7 +60,7 @@ def test_struct_layouts_have_the_generated_size(name: str) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 100, 1024])
 def test_results_from_the_prefix_are_read_by_the_generated_code(count: int) -> None:
-    encoder = _wire.ResultsEncoder()
+    encoder = _wire_worker.ResultsEncoder()
     heads = result_heads(count)
     envelope = encoder.encode(2**40 + count, heads)
     assert Message.Message.MessageBufferHasIdentifier(envelope, 0)
@@ -110,7 +88,7 @@ def test_results_from_the_prefix_are_read_by_the_generated_code(count: int) -> N
 
 @pytest.mark.parametrize("count", [1, 7])
 def test_results_from_the_prefix_are_aligned_as_a_verifier_wants_them(count: int) -> None:
-    envelope = _wire.ResultsEncoder().encode(9, result_heads(count))
+    envelope = _wire_worker.ResultsEncoder().encode(9, result_heads(count))
     message = Message.Message.GetRootAs(envelope, 0)
     results = Results.Results()
     results.Init(message.Body().Bytes, message.Body().Pos)
@@ -126,7 +104,7 @@ def test_results_from_the_prefix_are_aligned_as_a_verifier_wants_them(count: int
 
 
 def test_encoder_does_not_mix_up_messages() -> None:
-    encoder = _wire.ResultsEncoder()
+    encoder = _wire_worker.ResultsEncoder()
     first = encoder.encode(1, result_heads(2))
     kept = bytes(first)
     second = encoder.encode(2, result_heads(3))
@@ -142,7 +120,7 @@ def test_results_from_the_prefix_say_what_the_golden_message_says(tmp_path: Path
     at = results._tab.Vector(results._tab.Offset(6))
     heads = [envelope[at + i * 64 : at + i * 64 + 64] for i in range(results.HeadsLength())]
     assert all(RESULT_HEAD.pack(*RESULT_HEAD.unpack(head)) == head for head in heads)
-    again = _wire.ResultsEncoder().encode(results.Sequence(), heads)
+    again = _wire_worker.ResultsEncoder().encode(results.Sequence(), heads)
     assert as_json(again, tmp_path) == as_json(envelope, tmp_path)
     assert blob
 
@@ -152,17 +130,17 @@ def test_results_from_the_prefix_say_what_the_golden_message_says(tmp_path: Path
     [
         (
             "hello_worker",
-            _wire.encode_hello(2, "jobwire-py/0.1", bytes(range(1, 17)), "node-1", 3, 4242),
+            _wire_session.encode_hello(2, "jobwire-py/0.1", bytes(range(1, 17)), "node-1", 3, 4242),
         ),
         (
             "hello_agent",
-            _wire.encode_hello(3, "jobwire-py/0.1", bytes(range(1, 17)), "node-1", 0, 4241),
+            _wire_session.encode_hello(3, "jobwire-py/0.1", bytes(range(1, 17)), "node-1", 0, 4241),
         ),
-        ("heartbeat_agent", _wire.encode_heartbeat([3, 4], [LEASE], 12)),
-        ("hand_back", _wire.encode_hand_back([TOKEN, bytes(range(80, 96))])),
+        ("heartbeat_agent", _wire_session.encode_heartbeat([3, 4], [LEASE], 12)),
+        ("hand_back", _wire_worker.encode_hand_back([TOKEN, bytes(range(80, 96))])),
         (
             "worker_down",
-            _wire.encode_worker_down(
+            _wire_worker.encode_worker_down(
                 worker=3,
                 end=1,
                 pid=4242,
@@ -173,7 +151,7 @@ def test_results_from_the_prefix_say_what_the_golden_message_says(tmp_path: Path
                 log_tail="Segmentation fault",
             ),
         ),
-        ("goodbye", _wire.encode_goodbye("done")),
+        ("goodbye", _wire_session.encode_goodbye("done")),
     ],
 )
 def test_encoded_messages_say_what_the_golden_ones_say(
@@ -184,11 +162,11 @@ def test_encoded_messages_say_what_the_golden_ones_say(
 
 def test_ready_says_what_the_golden_one_says(tmp_path: Path) -> None:
     other = Lease(bytes(range(80, 96)), bytes(range(96, 112)), 3, 1700000000123, 2, False)
-    encoded = _wire.encode_ready(
+    encoded = _wire_worker.encode_ready(
         ["images", "mail"],
         [
-            _wire.OfferedType("thumbnail", "2", contract=99, accepts=(97, 98)),
-            _wire.OfferedType("send"),
+            _wire_worker.OfferedType("thumbnail", "2", contract=99, accepts=(97, 98)),
+            _wire_worker.OfferedType("send"),
         ],
         2,
         64,
@@ -200,8 +178,13 @@ def test_ready_says_what_the_golden_one_says(tmp_path: Path) -> None:
 
 def test_ready_carries_what_holds_for_jobs_of_a_type(tmp_path: Path) -> None:
     policy = RetryPolicy.fixed("2s", attempts=7, never_on=["app.Gone"])
-    offered = [_wire.OfferedType("mail", "3", policy, 1500), _wire.OfferedType("plain")]
-    first, second = as_json(_wire.encode_ready(["q"], offered, 1, 8, []), tmp_path)["body"]["types"]
+    offered = [
+        _wire_worker.OfferedType("mail", "3", policy, 1500),
+        _wire_worker.OfferedType("plain"),
+    ]
+    first, second = as_json(_wire_worker.encode_ready(["q"], offered, 1, 8, []), tmp_path)["body"][
+        "types"
+    ]
     assert (first["timeout_ms"], first["retry"]["attempts"], first["retry"]["backoff"]) == (
         1500,
         7,
@@ -214,8 +197,8 @@ def test_ready_carries_what_holds_for_jobs_of_a_type(tmp_path: Path) -> None:
 
 
 def test_golden_welcome_is_read() -> None:
-    assert _wire.decode(golden("welcome")) == _wire.Welcome(
-        bytes(range(200, 216)), 5, 3, _wire.Limits(), "0.1.0"
+    assert _wire.decode(golden("welcome")) == _messages.Welcome(
+        bytes(range(200, 216)), 5, 3, _messages.Limits(), "0.1.0"
     )
 
 
@@ -223,7 +206,7 @@ def test_golden_dispatch_is_read(tmp_path: Path) -> None:
     frames = golden("dispatch")
     expected = as_json(frames[0], tmp_path)["body"]
     message = _wire.decode(frames)
-    assert isinstance(message, _wire.Dispatch)
+    assert isinstance(message, _messages.Dispatch)
     assert message.blob == frames[1]
     assert len(message.heads) == len(expected["heads"]) > 0
     for head, told in zip(message.heads, expected["heads"], strict=True):
@@ -250,15 +233,15 @@ def test_golden_dispatch_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("refused", _wire.Refused),
-        ("goodbye_broker", _wire.Goodbye),
-        ("heartbeat_broker", _wire.Heartbeat),
-        ("result_ack", _wire.Ack),
-        ("result_ack_refused", _wire.Ack),
-        ("recall", _wire.Recall),
-        ("cancel_lease", _wire.Cancel),
-        ("revoke", _wire.Revoke),
-        ("receipts", _wire.Other),
+        ("refused", _messages.Refused),
+        ("goodbye_broker", _messages.Goodbye),
+        ("heartbeat_broker", _messages.Heartbeat),
+        ("result_ack", _messages.Ack),
+        ("result_ack_refused", _messages.Ack),
+        ("recall", _messages.Recall),
+        ("cancel_lease", _messages.Cancel),
+        ("revoke", _messages.Revoke),
+        ("receipts", _messages.Other),
     ],
 )
 def test_golden_messages_of_the_broker_are_read(name: str, kind: type[Any], tmp_path: Path) -> None:
@@ -266,18 +249,18 @@ def test_golden_messages_of_the_broker_are_read(name: str, kind: type[Any], tmp_
     told = as_json(frames[0], tmp_path)["body"]
     message = _wire.decode(frames)
     assert type(message) is kind
-    if isinstance(message, _wire.Refused):
+    if isinstance(message, _messages.Refused):
         assert (message.message, message.retry_after_ms) == (
             told["message"],
             told["retry_after_ms"],
         )
-    elif isinstance(message, _wire.Ack):
+    elif isinstance(message, _messages.Ack):
         assert message.through == told["through"]
         refused = [list(token) for token, _ in message.refused]
         assert refused == [one["token"]["bytes"] for one in told.get("refused", [])]
-    elif isinstance(message, _wire.Recall | _wire.Revoke):
+    elif isinstance(message, _messages.Recall | _messages.Revoke):
         assert [list(token) for token in message.tokens] == [one["bytes"] for one in told["tokens"]]
-    elif isinstance(message, _wire.Cancel):
+    elif isinstance(message, _messages.Cancel):
         assert (list(message.token), message.worker, message.grace_ms) == (
             told["token"]["bytes"],
             told["worker"],

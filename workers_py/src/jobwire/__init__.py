@@ -47,6 +47,7 @@ from jobwire._errors import (
     UnknownJob,
 )
 from jobwire._job import Job
+from jobwire._job_error import Frame, JobError, LinkedError
 from jobwire._middleware import AttemptLog, Middleware
 from jobwire._models import Pickle
 from jobwire._operations import (
@@ -62,7 +63,7 @@ from jobwire._operator import AsyncOperator, Operator
 from jobwire._retry_policy import RetryPolicy
 from jobwire._spec import JobSpec
 from jobwire._version import __version__
-from jobwire._wire import Encoding, Frame, JobError, LinkedError
+from jobwire._wire_enums import Encoding
 
 __all__ = [
     "AlreadyFinal",

@@ -26,7 +26,8 @@ from jobwire._stopping import Stopping
 from jobwire._supervisor import Outside, Supervisor
 from jobwire._transport import Connection, Link, Woken
 from jobwire._version import __version__
-from jobwire._wire import Role, encode_hello
+from jobwire._wire_enums import Role
+from jobwire._wire_session import encode_hello
 
 _PATIENCE_S = 2.0
 _LOOK_AT_SOURCES_S = 0.5

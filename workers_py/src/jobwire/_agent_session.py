@@ -8,17 +8,12 @@ from collections import deque
 from collections.abc import Sequence
 
 from jobwire._heads import Lease
+from jobwire._messages import Cancel, Heartbeat, Message
 from jobwire._session import Phase, Session
 from jobwire._slots import Progress
-from jobwire._wire import (
-    Cancel,
-    Heartbeat,
-    Message,
-    durability_name,
-    encode_goodbye,
-    encode_heartbeat,
-    encode_progress,
-)
+from jobwire._wire_enums import durability_name
+from jobwire._wire_session import encode_goodbye, encode_heartbeat
+from jobwire._wire_worker import encode_progress
 
 KEPT_REPORTS = 256
 _PROGRESS_EVERY_S = 0.1

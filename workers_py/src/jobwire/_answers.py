@@ -9,7 +9,8 @@ from datetime import datetime
 from enum import IntEnum
 from uuid import UUID
 
-from jobwire._wire import Encoding, JobError
+from jobwire._job_error import JobError
+from jobwire._wire_enums import Encoding
 
 
 class JobState(IntEnum):

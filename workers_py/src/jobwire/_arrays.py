@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jobwire._errors import HandlerError, PayloadError, ResultError
-from jobwire._wire import Encoding
+from jobwire._wire_enums import Encoding
 
 _MAGIC = b"\x93NUMPY"
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from jobwire._wire import Cancel
+from jobwire._messages import Cancel
 
 _KEPT = 1024
 _KEPT_S = 60.0

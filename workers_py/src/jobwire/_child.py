@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from jobwire._boot import FRAMES_PREFIX, PROBLEM_PREFIX, Boot
 from jobwire._heads import Lease
 from jobwire._slots import TORN, Order, Progress, Run, WorkerMemory, WorkerState
-from jobwire._wire import WorkerEnd
+from jobwire._wire_enums import WorkerEnd
 
 _MOST_FRAME_LINES = 1000
 _TAIL_BYTES = 4096

@@ -21,7 +21,8 @@ from jobwire._producer_session import ProducerSession, Settings
 from jobwire._spans import Span, milliseconds
 from jobwire._verbs import Verbs, blocking
 from jobwire._version import __version__
-from jobwire._wire import Role, encode_hello
+from jobwire._wire_enums import Role
+from jobwire._wire_session import encode_hello
 
 if TYPE_CHECKING:
     from jobwire._client_loop import ClientLoop

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jobwire._errors import CommandFailed, HandlerError, Reject, ResultError
-from jobwire._wire import Encoding
+from jobwire._wire_enums import Encoding
 
 _STDOUT = {"bytes": Encoding.Bytes, "text": Encoding.Utf8, "json": Encoding.Json}
 # sysexits.h, EX_DATAERR: the input was wrong, and will be wrong the next time.

@@ -23,7 +23,7 @@ from jobwire._models import (
     table_bytes,
     table_reader,
 )
-from jobwire._wire import Encoding
+from jobwire._wire_enums import Encoding
 
 Read = Callable[[Any, int], Any]
 """(payload, encoding) -> the argument as annotated; raises PayloadError. The payload is bytes, or a memoryview where

@@ -15,7 +15,7 @@ from jobwire._answers import DeadReason
 from jobwire._operations import DeadAttempt, DeadJob
 from jobwire._retry_policy import Backoff, RetryPolicy
 from jobwire._spec import JobSpec
-from jobwire._wire import Encoding, Outcome, enum_names
+from jobwire._wire_enums import Encoding, Outcome, enum_names
 
 _FORMAT = 1
 _NUMBERS = ("created_ms", "died_ms", "attempts", "raised", "timed_out", "crashed", "generation")

@@ -22,10 +22,10 @@ from jobwire._contexts import Contexts
 from jobwire._errors import ResultError
 from jobwire._exec_progress import VARIABLE, ProgressPipe
 from jobwire._heads import DispatchHead
+from jobwire._messages import Limits
 from jobwire._outcomes import Interrupted
 from jobwire._parent import end_with_parent
 from jobwire._slots import Slot
-from jobwire._wire import Limits
 
 _TAIL_BYTES = 4096
 _READ_BYTES = 65536

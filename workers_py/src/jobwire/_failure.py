@@ -9,8 +9,10 @@ from itertools import islice
 from types import TracebackType
 
 from jobwire._errors import ResultError
+from jobwire._job_error import Frame, JobError, LinkedError
 from jobwire._redact import cleaned, secrets_of
-from jobwire._wire import Frame, JobError, LinkedError, Relation, encode_error
+from jobwire._wire_enums import Relation
+from jobwire._wire_error import encode_error
 
 # Deep recursion: its start and its end tell the story.
 _FIRST_FRAMES = 20

@@ -24,7 +24,7 @@ from jobwire._heads import DispatchHead
 from jobwire._outcomes import Interrupted, gave_up, raised
 from jobwire._relay import LONG_NS, Relay
 from jobwire._slots import Order, WorkerSlots
-from jobwire._wire import Outcome
+from jobwire._wire_enums import Outcome
 
 _FLUSH_NS = 1_000_000
 _FLUSH_BYTES = 1 << 20

@@ -15,7 +15,7 @@ from struct import Struct, error
 from typing import Any
 
 from jobwire._errors import PayloadError, ResultError
-from jobwire._wire import Encoding
+from jobwire._wire_enums import Encoding
 
 Check = Callable[[Any, str], Any]
 Read = Callable[[Any, int], Any]

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from jobwire._answers import DeadReason
+from jobwire._job_error import JobError
 from jobwire._spec import JobSpec
-from jobwire._wire import JobError
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class DeadJob:
     @property
     def errors(self) -> tuple[JobError, ...]:
         """The Python errors of its attempts, oldest first."""
-        from jobwire._wire_producer import decode_error
+        from jobwire._wire_error import decode_error
 
         return tuple(decode_error(one.error) for one in self.attempt_list if one.error)
 

@@ -25,8 +25,8 @@ from jobwire._operations import (
 from jobwire._operator_session import OperatorSession, SweepOrder
 from jobwire._spans import Span, milliseconds
 from jobwire._verbs import Verbs, blocking
-from jobwire._wire import Role
-from jobwire._wire_operator import QueueAction, QueueReply, SweepAction, moment_ms
+from jobwire._wire_enums import QueueAction, Role, SweepAction
+from jobwire._wire_operator import QueueReply, moment_ms
 
 _PAGE = 100
 _IMPORT_JOBS = 256

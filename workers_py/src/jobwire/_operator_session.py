@@ -15,12 +15,13 @@ from uuid import UUID
 
 from jobwire._answers import Receipt
 from jobwire._errors import Closed
+from jobwire._messages import Refused
 from jobwire._operations import DeadJob, DeadPage, JobFilter, SweepReport
 from jobwire._producer_session import ProducerSession, Question
 from jobwire._refusals import refusal
 from jobwire._session import Phase
 from jobwire._settle import fail, settle
-from jobwire._wire import Code, Refused
+from jobwire._wire_enums import Code
 from jobwire._wire_operator import (
     DeadReply,
     QueueReply,

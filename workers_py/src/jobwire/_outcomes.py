@@ -6,8 +6,9 @@ from __future__ import annotations
 from jobwire._convert import encode_result
 from jobwire._errors import Reject, ResultError, Retry
 from jobwire._failure import describe
+from jobwire._messages import Limits
 from jobwire._slots import Order
-from jobwire._wire import Encoding, Limits, Outcome
+from jobwire._wire_enums import Encoding, Outcome
 
 _GAVE_UP = {
     Order.CANCEL: Outcome.Cancelled,

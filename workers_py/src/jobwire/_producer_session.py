@@ -33,26 +33,27 @@ from jobwire._answers import (
     Receipt,
 )
 from jobwire._errors import ClientError, Closed, Dropped, Full, NoAnswer, TooLarge, Unavailable
+from jobwire._messages import Heartbeat, Refused
 from jobwire._refusals import PASSING, refusal
 from jobwire._session import Phase, Session
 from jobwire._settle import fail, settle
 from jobwire._spec import JobSpec
 from jobwire._watches import OnProgress, Watches
-from jobwire._wire import Code, Heartbeat, Refused, encode_goodbye, encode_heartbeat
+from jobwire._wire_enums import Code, Known
+from jobwire._wire_error import decode_error
 from jobwire._wire_producer import (
     CancelReply,
-    Known,
     Outgoing,
     ProgressPush,
     Receipts,
     ResultPush,
     View,
     decode,
-    decode_error,
     encode_cancel,
     encode_result_request,
     encode_submit,
 )
+from jobwire._wire_session import encode_goodbye, encode_heartbeat
 
 _PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 10.0

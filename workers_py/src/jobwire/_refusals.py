@@ -17,7 +17,7 @@ from jobwire._errors import (
     Unavailable,
     UnknownJob,
 )
-from jobwire._wire import Code, code_name
+from jobwire._wire_enums import Code, code_name
 
 _MEANINGS: dict[int, tuple[type[ClientError], str]] = {
     Code.MalformedFrame: (Incompatible, "the broker cannot read this client's messages"),

@@ -18,7 +18,9 @@ from enum import Enum
 from typing import Any
 
 from jobwire._errors import ProtocolError, RefusedError
-from jobwire._wire import Code, Goodbye, Limits, Message, Refused, Welcome, code_name, decode
+from jobwire._messages import Goodbye, Limits, Message, Refused, Welcome
+from jobwire._wire import decode
+from jobwire._wire_enums import Code, code_name
 
 HELLO_RETRY_S = 5.0
 _GREET_AGAIN = (Code.HelloFirst, Code.UnknownWorker, Code.SlowReader)

@@ -20,7 +20,7 @@ from jobwire._loop import not_served
 from jobwire._outcomes import gave_up
 from jobwire._slots import Order, WorkerSlots
 from jobwire._wake import Wake
-from jobwire._wire import Outcome
+from jobwire._wire_enums import Outcome
 from jobwire._worker_session import Batch
 
 

@@ -18,13 +18,15 @@ from jobwire._cancels import Cancels
 from jobwire._child import Child, Death, Ending
 from jobwire._heads import Lease
 from jobwire._kinds import Kind, kinds_in
+from jobwire._messages import Cancel
 from jobwire._orphans import Orphans
 from jobwire._restarts import Restarts
 from jobwire._settings import Settings
 from jobwire._slots import Order, Progress, Run, WorkerState
 from jobwire._totals import Totals
 from jobwire._verdict import judge, story
-from jobwire._wire import Cancel, WorkerEnd, encode_worker_down
+from jobwire._wire_enums import WorkerEnd
+from jobwire._wire_worker import encode_worker_down
 
 # How often the slots are looked at: a job whose whole timeout is shorter than this is stopped that much late.
 LOOK_S = 0.05

@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar, cast
 
 from jobwire._attempt import Attempt, Executor
+from jobwire._messages import Limits
 from jobwire._outcomes import INTERRUPTS, raised, returned
 from jobwire._slots import Order
-from jobwire._wire import Limits
 
 T = TypeVar("T")
 

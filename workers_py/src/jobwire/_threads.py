@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
 from jobwire._attempt import Attempt, Executor
+from jobwire._messages import Limits
 from jobwire._outcomes import INTERRUPTS, raised, returned
-from jobwire._wire import Limits
 
 
 class Threads(Executor):

@@ -29,7 +29,7 @@ from jobwire._producer_session import (
 from jobwire._spans import Span, milliseconds
 from jobwire._spec import JobSpec
 from jobwire._watches import OnProgress
-from jobwire._wire_producer import Known
+from jobwire._wire_enums import Known
 
 if TYPE_CHECKING:
     from jobwire._client_loop import ClientLoop

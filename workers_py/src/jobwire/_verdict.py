@@ -8,7 +8,7 @@ import signal
 from jobwire._boot import EXIT_RECYCLED
 from jobwire._child import Child, Death
 from jobwire._slots import Run
-from jobwire._wire import WorkerEnd
+from jobwire._wire_enums import WorkerEnd
 
 
 def judge(child: Child, death: Death) -> tuple[int, list[Run]]:

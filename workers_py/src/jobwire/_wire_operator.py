@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # mypy: disallow-untyped-calls=False
-"""Messages between operator and broker to bytes and back. See `_wire` and `_wire_producer`."""
+"""Messages between operator and broker to bytes and back."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from struct import error
 from typing import Any
-from uuid import UUID
 
 import flatbuffers
 
-import jobwire.wire.DeadAttempt as _DeadAttempt
 import jobwire.wire.DeadImport as _DeadImport
-import jobwire.wire.DeadJob as _DeadJob
 import jobwire.wire.DeadPage as _DeadPage
 import jobwire.wire.DeadQuery as _DeadQuery
 import jobwire.wire.JobFilter as _JobFilter
@@ -23,35 +20,31 @@ import jobwire.wire.QueueCommand as _QueueCommand
 import jobwire.wire.QueueReply as _QueueReply
 import jobwire.wire.Sweep as _Sweep
 import jobwire.wire.SweepReport as _SweepReport
-from jobwire import _wire, _wire_producer
-from jobwire._answers import DeadReason
-from jobwire._dead_json import job_of, retry_of
+from jobwire import _wire_producer
 from jobwire._errors import ClientError, ProtocolError
+from jobwire._messages import Other
 from jobwire._operations import (
-    DeadAttempt,
     DeadJob,
     DeadPage,
     JobFilter,
     QueueView,
     SweepReport,
 )
-from jobwire._retry_policy import RetryPolicy
-from jobwire._wire_producer import Incoming, Outgoing, encode_job
-from jobwire.wire.Body import Body
-from jobwire.wire.QueueAction import QueueAction
-from jobwire.wire.SweepAction import SweepAction
+from jobwire._wire_dead import decode_dead, encode_attempt, encode_dead
+from jobwire._wire_enums import Body
+from jobwire._wire_producer import Incoming, Outgoing
+from jobwire._wire_tables import Texts, finish, offset_vector, struct_vector, table_at, text_of
 
 __all__ = [
     "DeadReply",
-    "QueueAction",
     "QueueReply",
-    "SweepAction",
     "SweepTold",
     "decode",
     "encode_dead_import",
     "encode_dead_query",
     "encode_queue_command",
     "encode_sweep",
+    "moment_ms",
 ]
 
 
@@ -87,16 +80,16 @@ class DeadReply:
 def decode(frames: Sequence[bytes]) -> Incoming | QueueReply | SweepTold | DeadReply:
     """Reads one message for an operator; raises ProtocolError when it cannot be read."""
     message = _wire_producer.decode(frames)
-    if not isinstance(message, _wire.Other):
+    if not isinstance(message, Other):
         return message
     envelope, blob = frames[0], frames[1] if len(frames) == 2 else b""
     try:
         if message.kind == Body.QueueReply:
-            return _queue_reply(_wire.table_at(_QueueReply.QueueReply, envelope, message.body))
+            return _queue_reply(table_at(_QueueReply.QueueReply, envelope, message.body))
         if message.kind == Body.SweepReport:
-            return _sweep_report(_wire.table_at(_SweepReport.SweepReport, envelope, message.body))
+            return _sweep_report(table_at(_SweepReport.SweepReport, envelope, message.body))
         if message.kind == Body.DeadPage:
-            return _dead_page(_wire.table_at(_DeadPage.DeadPage, envelope, message.body), blob)
+            return _dead_page(table_at(_DeadPage.DeadPage, envelope, message.body), blob)
     except (error, IndexError, ValueError, TypeError, ClientError) as problem:
         raise ProtocolError(f"a message that cannot be read: {problem}") from problem
     return message
@@ -104,21 +97,21 @@ def decode(frames: Sequence[bytes]) -> Incoming | QueueReply | SweepTold | DeadR
 
 def _queue_reply(table: Any) -> QueueReply:
     views = tuple(_queue_view(table.Queues(i)) for i in range(table.QueuesLength()))
-    return QueueReply(*_said(table), views, _wire.text_of(table.Next()))
+    return QueueReply(*_said(table), views, text_of(table.Next()))
 
 
 def _said(table: Any) -> tuple[int, int, str, int]:
-    return table.Request(), table.Code(), _wire.text_of(table.Message()), table.RetryAfterMs()
+    return table.Request(), table.Code(), text_of(table.Message()), table.RetryAfterMs()
 
 
 def _queue_view(view: Any) -> QueueView:
     return QueueView(
-        _wire.text_of(view.Name()),
+        text_of(view.Name()),
         view.Weight(),
         bool(view.Paused()),
         bool(view.Draining()),
-        _wire.text_of(view.By()),
-        _wire.text_of(view.Why()),
+        text_of(view.By()),
+        text_of(view.Why()),
         _time(view.SinceMs()),
         _time(view.UntilMs()),
         view.Scheduled(),
@@ -143,86 +136,8 @@ def _sweep_report(table: Any) -> SweepTold:
 
 
 def _dead_page(table: Any, blob: bytes) -> DeadReply:
-    jobs = tuple(_dead_job(table.Jobs(i), blob) for i in range(table.JobsLength()))
-    return DeadReply(*_said(table), DeadPage(jobs, _wire.text_of(table.Next())))
-
-
-def _dead_job(table: Any, blob: bytes) -> DeadJob:
-    job = table.Job()
-    retry = job.Retry()
-    spec = job_of(
-        id_=UUID(bytes=bytes(job.Id().Bytes())),
-        queue=_wire.text_of(job.Queue()),
-        type_=_wire.text_of(job.Type()),
-        encoding=job.Encoding(),
-        payload=_slice(blob, job.PayloadOffset(), job.PayloadSize()),
-        priority=job.Priority(),
-        timeout_ms=job.TimeoutMs(),
-        result_ttl_ms=job.ResultTtlMs(),
-        expires_at_ms=job.ExpiresAtMs(),
-        headers={
-            _wire.text_of(job.Headers(i).Key()): _wire.text_of(job.Headers(i).Value())
-            for i in range(job.HeadersLength())
-        },
-        keep_payload=bool(job.KeepPayload()),
-        dedup_key=_wire.text_of(job.DedupKey()) if job.DedupWindowMs() else "",
-        dedup_window_ms=job.DedupWindowMs() if job.DedupKey() else 0,
-        contract=job.Contract(),
-        retry=None if retry is None else _retry(retry),
-    )
-    return DeadJob(
-        spec,
-        _wire.text_of(table.OriginQueue()),
-        DeadReason(table.Reason()) if table.Reason() else None,
-        _wire.text_of(table.ErrorType()),
-        _wire.text_of(table.ErrorMessage()),
-        table.CreatedMs(),
-        table.DiedMs(),
-        table.Attempts(),
-        table.Raised(),
-        table.TimedOut(),
-        table.Crashed(),
-        table.Generation(),
-        table.PayloadBytes(),
-        tuple(_attempt(table.AttemptList(i), blob) for i in range(table.AttemptListLength())),
-    )
-
-
-def _attempt(table: Any, blob: bytes) -> DeadAttempt:
-    token = table.Token()
-    return DeadAttempt(
-        table.Number(),
-        table.Generation(),
-        bytes(token.Bytes()) if token is not None else b"",
-        _wire.text_of(table.Worker()),
-        _wire.text_of(table.Host()),
-        table.StartedMs(),
-        table.EndedMs(),
-        table.Outcome(),
-        table.RunUs(),
-        _slice(blob, table.ErrorOffset(), table.ErrorSize()),
-    )
-
-
-def _retry(table: Any) -> RetryPolicy:
-    return retry_of(
-        attempts=table.Attempts(),
-        timeouts=table.Timeouts(),
-        crashes=table.Crashes(),
-        backoff=table.Backoff(),
-        base_ms=table.BaseMs(),
-        cap_ms=table.CapMs(),
-        factor=table.Factor(),
-        listed_ms=[table.ListedMs(i) for i in range(table.ListedMsLength())],
-        jitter=not table.NoJitter(),
-        fatal=[_wire.text_of(table.Fatal(i)) for i in range(table.FatalLength())],
-    )
-
-
-def _slice(blob: bytes, at: int, size: int) -> bytes:
-    if at + size > len(blob):
-        raise ProtocolError("a slice reaches past the end of its blob")
-    return blob[at : at + size]
+    jobs = tuple(decode_dead(table.Jobs(i), blob) for i in range(table.JobsLength()))
+    return DeadReply(*_said(table), DeadPage(jobs, text_of(table.Next())))
 
 
 def _time(milliseconds: int) -> datetime | None:
@@ -249,7 +164,7 @@ def encode_queue_command(
     limit: int = 0,
 ) -> Outgoing:
     builder = flatbuffers.Builder(256)
-    texts = _Texts(builder, queue=queue, by=by, why=why, after=after)
+    texts = Texts(builder, queue=queue, by=by, why=why, after=after)
     _QueueCommand.Start(builder)
     _QueueCommand.AddRequest(builder, request)
     _QueueCommand.AddAction(builder, action)
@@ -261,24 +176,12 @@ def encode_queue_command(
     _QueueCommand.AddWeight(builder, weight)
     _QueueCommand.AddLimit(builder, limit)
     end = _QueueCommand.End(builder)
-    return Outgoing(_wire.finish(builder, Body.QueueCommand, end), b"")
-
-
-class _Texts:
-    """Strings made before their table; what is empty is left out."""
-
-    def __init__(self, builder: Any, **texts: str) -> None:
-        self._builder = builder
-        self._places = {name: builder.CreateString(text) for name, text in texts.items() if text}
-
-    def add(self, name: str, add: Any) -> None:
-        if name in self._places:
-            add(self._builder, self._places[name])
+    return Outgoing(finish(builder, Body.QueueCommand, end), b"")
 
 
 def _filter(builder: Any, which: JobFilter, before_ms: int) -> int:
-    texts = _Texts(builder, queue=which.queue, type=which.type, error=which.error)
-    ids_at = _wire.struct_vector(builder, [id_.bytes for id_ in which.ids], 16, 1)
+    texts = Texts(builder, queue=which.queue, type=which.type, error=which.error)
+    ids_at = struct_vector(builder, [id_.bytes for id_ in which.ids], 16, 1)
     _JobFilter.Start(builder)
     texts.add("queue", _JobFilter.AddQueue)
     texts.add("type", _JobFilter.AddType)
@@ -305,7 +208,7 @@ def encode_sweep(
 ) -> Outgoing:
     builder = flatbuffers.Builder(256)
     filter_at = _filter(builder, which, before_ms)
-    texts = _Texts(builder, by=by, why=why, to_queue=to_queue)
+    texts = Texts(builder, by=by, why=why, to_queue=to_queue)
     _Sweep.Start(builder)
     _Sweep.AddRequest(builder, request)
     _Sweep.AddAction(builder, action)
@@ -316,7 +219,7 @@ def encode_sweep(
     _Sweep.AddRatePerS(builder, rate_per_s)
     _Sweep.AddLimit(builder, limit)
     texts.add("to_queue", _Sweep.AddToQueue)
-    return Outgoing(_wire.finish(builder, Body.Sweep, _Sweep.End(builder)), b"")
+    return Outgoing(finish(builder, Body.Sweep, _Sweep.End(builder)), b"")
 
 
 def encode_dead_query(
@@ -324,14 +227,14 @@ def encode_dead_query(
 ) -> Outgoing:
     builder = flatbuffers.Builder(256)
     filter_at = _filter(builder, which, moment_ms(which.before))
-    texts = _Texts(builder, after=after)
+    texts = Texts(builder, after=after)
     _DeadQuery.Start(builder)
     _DeadQuery.AddRequest(builder, request)
     _DeadQuery.AddFilter(builder, filter_at)
     texts.add("after", _DeadQuery.AddAfter)
     _DeadQuery.AddLimit(builder, limit)
     _DeadQuery.AddFull(builder, full)
-    return Outgoing(_wire.finish(builder, Body.DeadQuery, _DeadQuery.End(builder)), b"")
+    return Outgoing(finish(builder, Body.DeadQuery, _DeadQuery.End(builder)), b"")
 
 
 def encode_dead_import(request: int, jobs: Sequence[DeadJob], by: str) -> Outgoing:
@@ -345,57 +248,15 @@ def encode_dead_import(request: int, jobs: Sequence[DeadJob], by: str) -> Outgoi
         size += len(dead.job.payload)
         attempts = []
         for one in dead.attempt_list:
-            attempts.append(_encode_attempt(builder, one, size))
+            attempts.append(encode_attempt(builder, one, size))
             parts.append(one.error)
             size += len(one.error)
-        tables.append(_encode_dead(builder, dead, offset, attempts))
-    jobs_at = _wire.offset_vector(builder, tables)
-    texts = _Texts(builder, by=by)
+        tables.append(encode_dead(builder, dead, offset, attempts))
+    jobs_at = offset_vector(builder, tables)
+    texts = Texts(builder, by=by)
     _DeadImport.Start(builder)
     _DeadImport.AddRequest(builder, request)
     _DeadImport.AddJobs(builder, jobs_at)
     texts.add("by", _DeadImport.AddBy)
-    envelope = _wire.finish(builder, Body.DeadImport, _DeadImport.End(builder))
+    envelope = finish(builder, Body.DeadImport, _DeadImport.End(builder))
     return Outgoing(envelope, b"".join(parts))
-
-
-def _encode_dead(builder: Any, dead: DeadJob, offset: int, attempts: Sequence[int]) -> int:
-    job_at = encode_job(builder, dead.job, offset)
-    attempts_at = _wire.offset_vector(builder, attempts)
-    texts = _Texts(
-        builder, origin=dead.origin_queue, type=dead.error_type, message=dead.error_message
-    )
-    _DeadJob.Start(builder)
-    _DeadJob.AddJob(builder, job_at)
-    texts.add("origin", _DeadJob.AddOriginQueue)
-    _DeadJob.AddReason(builder, dead.reason or 0)
-    texts.add("type", _DeadJob.AddErrorType)
-    texts.add("message", _DeadJob.AddErrorMessage)
-    _DeadJob.AddCreatedMs(builder, dead.created_ms)
-    _DeadJob.AddDiedMs(builder, dead.died_ms)
-    _DeadJob.AddAttempts(builder, dead.attempts)
-    _DeadJob.AddRaised(builder, dead.raised)
-    _DeadJob.AddTimedOut(builder, dead.timed_out)
-    _DeadJob.AddCrashed(builder, dead.crashed)
-    _DeadJob.AddGeneration(builder, dead.generation)
-    _DeadJob.AddPayloadBytes(builder, dead.payload_bytes)
-    _DeadJob.AddAttemptList(builder, attempts_at)
-    return int(_DeadJob.End(builder))
-
-
-def _encode_attempt(builder: Any, one: DeadAttempt, offset: int) -> int:
-    texts = _Texts(builder, worker=one.worker, host=one.host)
-    _DeadAttempt.Start(builder)
-    _DeadAttempt.AddNumber(builder, one.number)
-    _DeadAttempt.AddGeneration(builder, one.generation)
-    if one.token:
-        _DeadAttempt.AddToken(builder, _wire.id_struct(builder, one.token))
-    texts.add("worker", _DeadAttempt.AddWorker)
-    texts.add("host", _DeadAttempt.AddHost)
-    _DeadAttempt.AddStartedMs(builder, one.started_ms)
-    _DeadAttempt.AddEndedMs(builder, one.ended_ms)
-    _DeadAttempt.AddOutcome(builder, one.outcome)
-    _DeadAttempt.AddRunUs(builder, one.run_us)
-    _DeadAttempt.AddErrorOffset(builder, offset)
-    _DeadAttempt.AddErrorSize(builder, len(one.error))
-    return int(_DeadAttempt.End(builder))

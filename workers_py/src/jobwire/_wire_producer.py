@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # mypy: disallow-untyped-calls=False
-"""Messages between producer and broker to bytes and back. With `_wire`, the only modules that touch generated code."""
+"""Messages between producer and broker to bytes and back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import flatbuffers
 
 import jobwire.wire.Cancel as _Cancel
 import jobwire.wire.Header as _Header
-import jobwire.wire.JobError as _JobError
 import jobwire.wire.JobSpec as _JobSpec
 import jobwire.wire.Receipts as _Receipts
 import jobwire.wire.ResultPush as _ResultPush
@@ -22,22 +21,30 @@ import jobwire.wire.Submit as _Submit
 from jobwire import _wire
 from jobwire._errors import ProtocolError
 from jobwire._heads import CANCEL_HEAD, PROGRESS_VIEW, RECEIPT_HEAD, RESULT_VIEW
+from jobwire._messages import Message, Other
 from jobwire._spec import JobSpec
 from jobwire._submit_layout import SubmitLayout
-from jobwire._wire import Frame, JobError, LinkedError, Message
-from jobwire.wire.Body import Body
-from jobwire.wire.Known import Known
+from jobwire._wire_enums import Body
+from jobwire._wire_tables import (
+    elements,
+    encode_retry,
+    field_at,
+    finish,
+    id_struct,
+    offset_vector,
+    struct_vector,
+    table_at,
+    text_of,
+)
 
 __all__ = [
     "CancelReply",
-    "Known",
     "Outgoing",
     "ProgressPush",
     "Receipts",
     "ResultPush",
     "View",
     "decode",
-    "decode_error",
     "encode_cancel",
     "encode_job",
     "encode_result_request",
@@ -100,7 +107,7 @@ Incoming = Message | ProgressPush | Receipts | ResultPush | CancelReply
 def decode(frames: Sequence[bytes]) -> Incoming:
     """Reads one message for a producer; raises ProtocolError when it cannot be read."""
     message = _wire.decode(frames)
-    if not isinstance(message, _wire.Other):
+    if not isinstance(message, Other):
         return message
     envelope, blob = frames[0], frames[1] if len(frames) == 2 else b""
     try:
@@ -118,14 +125,12 @@ def decode(frames: Sequence[bytes]) -> Incoming:
 
 
 def _receipts(envelope: bytes, body: int) -> Receipts:
-    heads: Any = list(
-        RECEIPT_HEAD.iter_unpack(_wire.elements(envelope, body, 0, RECEIPT_HEAD.size))
-    )
+    heads: Any = list(RECEIPT_HEAD.iter_unpack(elements(envelope, body, 0, RECEIPT_HEAD.size)))
     refusals = {}
-    table = _wire.table_at(_Receipts.Receipts, envelope, body)
+    table = table_at(_Receipts.Receipts, envelope, body)
     for i in range(table.RefusalsLength()):
         refusal = table.Refusals(i)
-        field, said = _wire.text_of(refusal.Field()), _wire.text_of(refusal.Message())
+        field, said = text_of(refusal.Field()), text_of(refusal.Message())
         refusals[refusal.Index()] = f"{field}: {said}" if field else said
     return Receipts(heads, refusals)
 
@@ -133,12 +138,12 @@ def _receipts(envelope: bytes, body: int) -> Receipts:
 def _result_push(envelope: bytes, body: int, blob: bytes) -> ResultPush:
     views: list[View] = []
     obstacles = {}
-    if _wire.field_at(envelope, body, 2):
-        table = _wire.table_at(_ResultPush.ResultPush, envelope, body)
+    if field_at(envelope, body, 2):
+        table = table_at(_ResultPush.ResultPush, envelope, body)
         for i in range(table.ObstaclesLength()):
             obstacle = table.Obstacles(i)
-            obstacles[obstacle.Index()] = _wire.text_of(obstacle.Message())
-    for fields in RESULT_VIEW.iter_unpack(_wire.elements(envelope, body, 1, RESULT_VIEW.size)):
+            obstacles[obstacle.Index()] = text_of(obstacle.Message())
+    for fields in RESULT_VIEW.iter_unpack(elements(envelope, body, 1, RESULT_VIEW.size)):
         id_, at, size, *rest = fields
         if at + size > len(blob):
             raise ProtocolError("a result reaches past the end of its blob")
@@ -149,16 +154,16 @@ def _result_push(envelope: bytes, body: int, blob: bytes) -> ResultPush:
 
 def _progress_push(envelope: bytes, body: int, blob: bytes) -> ProgressPush:
     views = []
-    heads = _wire.elements(envelope, body, 0, PROGRESS_VIEW.size)
+    heads = elements(envelope, body, 0, PROGRESS_VIEW.size)
     for id_, at_ms, value, at, size in PROGRESS_VIEW.iter_unpack(heads):
         if at + size > len(blob):
             raise ProtocolError("a message of progress reaches past the end of its blob")
-        views.append((id_, at_ms, value, _wire.text_of(blob[at : at + size])))
+        views.append((id_, at_ms, value, text_of(blob[at : at + size])))
     return ProgressPush(views)
 
 
 def _cancel_reply(envelope: bytes, body: int) -> CancelReply:
-    heads: Any = list(CANCEL_HEAD.iter_unpack(_wire.elements(envelope, body, 1, CANCEL_HEAD.size)))
+    heads: Any = list(CANCEL_HEAD.iter_unpack(elements(envelope, body, 1, CANCEL_HEAD.size)))
     return CancelReply(_request(envelope, body), heads)
 
 
@@ -166,7 +171,7 @@ _U64 = Struct("<Q").unpack_from
 
 
 def _request(envelope: bytes, body: int) -> int:
-    at = _wire.field_at(envelope, body, 0)
+    at = field_at(envelope, body, 0)
     return int(_U64(envelope, at)[0]) if at else 0
 
 
@@ -206,11 +211,11 @@ def encode_any_submit(request: int, specs: Sequence[JobSpec]) -> bytes:
     for spec in specs:
         jobs.append(encode_job(builder, spec, offset))
         offset += len(spec.payload)
-    jobs_at = _wire.offset_vector(builder, jobs)
+    jobs_at = offset_vector(builder, jobs)
     _Submit.Start(builder)
     _Submit.AddRequest(builder, request)
     _Submit.AddJobs(builder, jobs_at)
-    return _wire.finish(builder, Body.Submit, _Submit.End(builder))
+    return finish(builder, Body.Submit, _Submit.End(builder))
 
 
 def encode_job(builder: Any, spec: JobSpec, offset: int) -> int:
@@ -218,11 +223,11 @@ def encode_job(builder: Any, spec: JobSpec, offset: int) -> int:
     queue_at = builder.CreateSharedString(spec.queue)
     type_at = builder.CreateSharedString(spec.type)
     key_at = builder.CreateString(spec.dedup_key) if spec.dedup_key else 0
-    retry_at = _wire.encode_retry(builder, spec.retry) if spec.retry is not None else 0
+    retry_at = encode_retry(builder, spec.retry) if spec.retry is not None else 0
     headers_at = _headers(builder, spec) if spec.headers else 0
     _JobSpec.Start(builder)
     # Structs lie inside their table.
-    _JobSpec.AddId(builder, _wire.id_struct(builder, spec.id.bytes))
+    _JobSpec.AddId(builder, id_struct(builder, spec.id.bytes))
     _JobSpec.AddQueue(builder, queue_at)
     _JobSpec.AddType(builder, type_at)
     _JobSpec.AddPayloadOffset(builder, offset)
@@ -255,71 +260,26 @@ def _headers(builder: Any, spec: JobSpec) -> int:
         _Header.AddKey(builder, key_at)
         _Header.AddValue(builder, value_at)
         headers.append(_Header.End(builder))
-    return _wire.offset_vector(builder, headers)
+    return offset_vector(builder, headers)
 
 
 def encode_result_request(request: int, ids: Sequence[bytes], wait: bool) -> Outgoing:
     builder = flatbuffers.Builder(128 + 16 * len(ids))
-    ids_at = _wire.struct_vector(builder, ids, 16, 1)
+    ids_at = struct_vector(builder, ids, 16, 1)
     _ResultRequest.Start(builder)
     _ResultRequest.AddRequest(builder, request)
     _ResultRequest.AddIds(builder, ids_at)
     _ResultRequest.AddWait(builder, wait)
     end = _ResultRequest.End(builder)
-    return Outgoing(_wire.finish(builder, Body.ResultRequest, end), b"")
+    return Outgoing(finish(builder, Body.ResultRequest, end), b"")
 
 
 def encode_cancel(request: int, ids: Sequence[bytes], reason: str) -> Outgoing:
     builder = flatbuffers.Builder(128 + 16 * len(ids))
     reason_at = builder.CreateString(reason)
-    ids_at = _wire.struct_vector(builder, ids, 16, 1)
+    ids_at = struct_vector(builder, ids, 16, 1)
     _Cancel.Start(builder)
     _Cancel.AddRequest(builder, request)
     _Cancel.AddIds(builder, ids_at)
     _Cancel.AddReason(builder, reason_at)
-    return Outgoing(_wire.finish(builder, Body.Cancel, _Cancel.End(builder)), b"")
-
-
-# ------------------------------------------------------------------ errors of jobs
-
-
-def decode_error(buffer: bytes) -> JobError:
-    """A JobError buffer as structure; one that cannot be read becomes an error that says so."""
-    try:
-        if buffer[4:8] != _wire.ERROR_IDENTIFIER:
-            raise ProtocolError("not a JWER buffer")
-        table = _JobError.JobError.GetRootAs(buffer, 0)
-        return JobError(
-            _wire.text_of(table.Type()),
-            _wire.text_of(table.Message()),
-            _frames(table),
-            tuple(
-                LinkedError(
-                    link.Relation(),
-                    _wire.text_of(link.Type()),
-                    _wire.text_of(link.Message()),
-                    _frames(link),
-                )
-                for link in (table.Chain(i) for i in range(table.ChainLength()))
-            ),
-            tuple(_wire.text_of(table.Notes(i)) for i in range(table.NotesLength())),
-            bool(table.Retryable()),
-            bool(table.Truncated()),
-        )
-    except (ProtocolError, error, IndexError, ValueError, TypeError):
-        return JobError(
-            "jobwire.UnreadableError", "the worker's error could not be read", truncated=True
-        )
-
-
-def _frames(table: Any) -> tuple[Frame, ...]:
-    frames = (table.Frames(i) for i in range(table.FramesLength()))
-    return tuple(
-        Frame(
-            _wire.text_of(frame.File()),
-            frame.Line(),
-            _wire.text_of(frame.Function()),
-            _wire.text_of(frame.Source()),
-        )
-        for frame in frames
-    )
+    return Outgoing(finish(builder, Body.Cancel, _Cancel.End(builder)), b"")

@@ -46,7 +46,9 @@ from jobwire._threads import Threads
 from jobwire._transport import Connection
 from jobwire._version import __version__
 from jobwire._wake import Wake
-from jobwire._wire import OfferedType, Role, encode_hello
+from jobwire._wire_enums import Role
+from jobwire._wire_session import encode_hello
+from jobwire._wire_worker import OfferedType
 from jobwire._worker_session import Offer, WorkerSession
 
 

@@ -9,22 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobwire._heads import RESULT_HEAD, DispatchHead, Lease
+from jobwire._messages import Ack, Dispatch, Message, Recall, Refused, Revoke
 from jobwire._session import Phase, Session
-from jobwire._wire import (
-    Ack,
-    Code,
-    Dispatch,
-    Message,
-    OfferedType,
-    Recall,
-    Refused,
-    ResultsEncoder,
-    Revoke,
-    code_name,
-    encode_goodbye,
-    encode_hand_back,
-    encode_ready,
-)
+from jobwire._wire_enums import Code, code_name
+from jobwire._wire_session import encode_goodbye
+from jobwire._wire_worker import OfferedType, ResultsEncoder, encode_hand_back, encode_ready
 
 # With the credit, these stay under the leases that a Ready may name.
 KEPT_JOBS = 3072

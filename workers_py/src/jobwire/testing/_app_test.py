@@ -18,11 +18,14 @@ from jobwire._enqueue import Producer, run_blocking
 from jobwire._errors import ClientError, NoAnswer, NotFinished
 from jobwire._handlers import Bound, Program
 from jobwire._heads import DispatchHead
+from jobwire._job_error import JobError
 from jobwire._lifespan import Lifespan
+from jobwire._messages import Limits
 from jobwire._outcomes import raised, returned
 from jobwire._spans import Span, milliseconds
 from jobwire._spec import JobSpec
-from jobwire._wire import Encoding, JobError, Limits, Outcome, encode_error
+from jobwire._wire_enums import Encoding, Outcome
+from jobwire._wire_error import encode_error
 from jobwire.testing._memory_broker import MemoryBroker, TestJob
 
 _MAX_ATTEMPTS = 100_000

@@ -10,10 +10,11 @@ from uuid import UUID
 
 from jobwire._answers import DeadReason, Durability, JobResult, JobState, JobStatus, Receipt
 from jobwire._errors import AlreadyFinal, Conflict, InvalidJob, UnknownJob
+from jobwire._job_error import JobError
 from jobwire._retry_policy import RetryPolicy
 from jobwire._spec import JobSpec
-from jobwire._wire import Encoding, JobError, Outcome
-from jobwire._wire_producer import decode_error
+from jobwire._wire_enums import Encoding, Outcome
+from jobwire._wire_error import decode_error
 from jobwire.testing._rules import (
     DEFAULT_TIMEOUT_MS,
     TRANSITIONS,

@@ -13,7 +13,7 @@ from enum import Enum
 
 from jobwire._answers import DeadReason, JobState
 from jobwire._retry_policy import Backoff, RetryPolicy
-from jobwire._wire import Outcome
+from jobwire._wire_enums import Outcome
 
 LONGEST_DELAY_MS = 366 * 24 * 3_600_000
 DEFAULT_TIMEOUT_MS = 600_000

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a broker says to every peer, and to workers and agents, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jobwire._heads import DispatchHead
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What Welcome allows; the values here hold until it has come."""
+
+    max_payload_bytes: int = 33554432
+    max_jobs_per_message: int = 1024
+    max_error_bytes: int = 65536
+    max_message_bytes: int = 34603008
+    session_timeout_ms: int = 30000
+    heartbeat_ms: int = 2000
+    window_jobs: int = 16384
+    window_bytes: int = 67108864
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    broker: bytes
+    epoch: int
+    durability: int
+    limits: Limits
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    code: int
+    message: str
+    request: int
+    retry_after_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Goodbye:
+    code: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    heads: list[DispatchHead]
+    blob: bytes
+    headers: list[dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    through: int
+    refused: list[tuple[bytes, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    tokens: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Revoke:
+    tokens: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    token: bytes
+    worker: int
+    grace_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A body that a newer broker may send and this version does not know."""
+
+    kind: int
+    body: int = 0
+
+
+Message = (
+    Welcome | Refused | Goodbye | Heartbeat | Dispatch | Ack | Recall | Revoke | Cancel | Other
+)

@@ -43,14 +43,11 @@ class BlockingVerbs(Verbs):
         return future.result()
 
 
-class AsyncClient(Verbs):
-    """A producer's connection to a broker, for asyncio: hands jobs over, gets their results back.
+_Parts = tuple["ClientLoop", ProducerSession, Settings, float]
 
-        async with AsyncClient("tcp://127.0.0.1:7700") as client:
-            result = await client.call(JobSpec("shout", "hello"), timeout=10)
 
-    See Client. It may be used from any event loop.
-    """
+class _Connected:
+    """How every client begins: its options, its session and its thread."""
 
     _role = Role.Producer
     _session_type: type[ProducerSession] = ProducerSession
@@ -69,7 +66,23 @@ class AsyncClient(Verbs):
     ) -> None:
         settings = _settings(resend_after, backlog_jobs, backlog_bytes, overflow)
         loop, session = _start(endpoint, name, self._role, self._session_type, settings, on_lost)
-        super().__init__(loop, session, settings, milliseconds(submit_timeout) / 1000)
+        self._begin((loop, session, settings, milliseconds(submit_timeout) / 1000))
+
+    def _begin(self, parts: _Parts) -> None:
+        raise NotImplementedError
+
+
+class AsyncClient(_Connected, Verbs):
+    """A producer's connection to a broker, for asyncio: hands jobs over, gets their results back.
+
+        async with AsyncClient("tcp://127.0.0.1:7700") as client:
+            result = await client.call(JobSpec("shout", "hello"), timeout=10)
+
+    See Client. It may be used from any event loop.
+    """
+
+    def _begin(self, parts: _Parts) -> None:
+        Verbs.__init__(self, *parts)
 
     async def _wait(self, future: Future[T]) -> T:
         return await asyncio.wrap_future(future)
@@ -90,7 +103,7 @@ class AsyncClient(Verbs):
         await self.close()
 
 
-class Client:
+class Client(_Connected):
     """A producer's connection to a broker: hands jobs over, gets their results back.
 
         with Client("tcp://127.0.0.1:7700") as client:
@@ -112,25 +125,10 @@ class Client:
     on_lost: called by the client's thread for each posted job that will not be receipted any more; must be quick.
     """
 
-    _role = Role.Producer
-    _session_type: type[ProducerSession] = ProducerSession
     _verbs_type: type[BlockingVerbs] = BlockingVerbs
 
-    def __init__(
-        self,
-        endpoint: str = DEFAULT_ENDPOINT,
-        *,
-        name: str = "unnamed",
-        submit_timeout: Span = 10.0,
-        resend_after: Span = 5.0,
-        backlog_jobs: int = 65_536,
-        backlog_bytes: int = 256 << 20,
-        overflow: Literal["block", "fail", "drop_oldest"] = "block",
-        on_lost: OnLost | None = None,
-    ) -> None:
-        settings = _settings(resend_after, backlog_jobs, backlog_bytes, overflow)
-        loop, session = _start(endpoint, name, self._role, self._session_type, settings, on_lost)
-        self._verbs = self._verbs_type(loop, session, settings, milliseconds(submit_timeout) / 1000)
+    def _begin(self, parts: _Parts) -> None:
+        self._verbs = self._verbs_type(*parts)
 
     @property
     def verbs(self) -> Verbs:

@@ -118,9 +118,10 @@ class OperatorVerbs(Verbs):
         """
         chosen = which or JobFilter()
         asked = JobFilter(queue, chosen.type, None, "", chosen.before, chosen.ids)
-        return await self._sweep(
-            SweepAction.Purge, asked, by, why, dry_run, rate, limit, "", timeout, on_report
+        order = SweepOrder(
+            SweepAction.Purge, asked, by, why, dry_run, rate, limit, "", Future(), on_report
         )
+        return await self._sweep(order, timeout)
 
     async def replay(
         self,
@@ -137,10 +138,19 @@ class OperatorVerbs(Verbs):
     ) -> SweepReport:
         """Dead jobs run again under their ids, with all their budgets: where they were submitted, or in `to_queue`.
         What dies again meanwhile is not replayed twice. The rest is as in `purge`."""
-        asked = which or JobFilter()
-        return await self._sweep(
-            SweepAction.Replay, asked, by, why, dry_run, rate, limit, to_queue, timeout, on_report
+        order = SweepOrder(
+            SweepAction.Replay,
+            which or JobFilter(),
+            by,
+            why,
+            dry_run,
+            rate,
+            limit,
+            to_queue,
+            Future(),
+            on_report,
         )
+        return await self._sweep(order, timeout)
 
     async def drop(
         self,
@@ -155,30 +165,15 @@ class OperatorVerbs(Verbs):
         on_report: Callable[[SweepReport], None] = _ignore,
     ) -> SweepReport:
         """Dead jobs are forgotten. The rest is as in `purge`."""
-        return await self._sweep(
-            SweepAction.Drop, which, by, why, dry_run, rate, limit, "", timeout, on_report
-        )
-
-    async def _sweep(
-        self,
-        action: int,
-        which: JobFilter,
-        by: str,
-        why: str,
-        dry_run: bool,
-        rate: int,
-        limit: int,
-        to_queue: str,
-        timeout: Span,
-        on_report: Callable[[SweepReport], None],
-    ) -> SweepReport:
-        future: Future[SweepReport] = Future()
         order = SweepOrder(
-            action, which, by, why, dry_run, rate, limit, to_queue, future, on_report
+            SweepAction.Drop, which, by, why, dry_run, rate, limit, "", Future(), on_report
         )
+        return await self._sweep(order, timeout)
+
+    async def _sweep(self, order: SweepOrder, timeout: Span) -> SweepReport:
         deadline = time.monotonic() + milliseconds(timeout) / 1000
         self._order(_on(lambda session: session.sweep(order, deadline)))
-        return await self._wait(future)
+        return await self._wait(order.future)
 
     # ---------------------------------------------------------------- dead letters
 

@@ -191,7 +191,7 @@ def test_zmq_is_imported_in_one_file_and_generated_code_where_messages_are_made(
 
     assert importers("zmq") == {"_transport.py"}
     wire = {name for name in files if name.startswith("_wire")}
-    assert importers("jobwire.wire") == wire
+    assert importers("jobwire.wire") <= wire
     assert importers("flatbuffers") <= wire
 
 

@@ -38,7 +38,8 @@ WELCOME = Welcome(b"b" * 16, 1, 3, Limits(max_jobs_per_message=4, heartbeat_ms=2
 @pytest.fixture
 def inbox(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions are given decoded messages: `receive([message])`."""
-    monkeypatch.setattr("jobwire._session.decode", lambda frames: frames[0])
+    for module in ("_worker_session", "_agent_session"):
+        monkeypatch.setattr(f"jobwire.{module}.decode", lambda frames: frames[0])
 
 
 def worker() -> WorkerSession:

@@ -13,7 +13,7 @@ from jobwire._session import Phase, Session
 from jobwire._slots import Progress
 from jobwire._wire_enums import durability_name
 from jobwire._wire_session import encode_goodbye, encode_heartbeat
-from jobwire._wire_worker import encode_progress
+from jobwire._wire_worker import decode, encode_progress
 
 KEPT_REPORTS = 256
 _PROGRESS_EVERY_S = 0.1
@@ -78,6 +78,9 @@ class AgentSession(Session):
             self._log.warning("the broker has been silent for %.0f s: greeting again", silence)
             self.last_heard = now
             self.connected(now)
+
+    def _read(self, frames: Sequence[bytes]) -> Message:
+        return decode(frames)
 
     def _opened(self, restarted: bool, now: float) -> None:
         assert self.welcome is not None

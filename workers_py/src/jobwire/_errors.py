@@ -10,7 +10,7 @@ JobwireError
  +-- SetupError        the program cannot run as it is written
  |    +-- AppNotFound      module, or app in it, not found
  |    +-- HandlerError     a handler that cannot be served: annotation, name, kind
- +-- ProtocolError     the broker sent what cannot be read
+ +-- ProtocolError     the broker sent what cannot be taken
  +-- RefusedError      the broker refused this worker
  +-- ClientError       a client's call did not do what it was asked; each says what the caller does next
  |    +-- InvalidJob       a value is out of its range, or the call makes no sense: fix it
@@ -110,8 +110,15 @@ class HandlerError(SetupError):
     """A handler that cannot be served."""
 
 
+_MALFORMED_FRAME = 1
+
+
 class ProtocolError(JobwireError):
-    """The broker sent what cannot be read."""
+    """The broker sent what cannot be taken; `code` is the number of PROTOCOL.md."""
+
+    def __init__(self, message: str, code: int = _MALFORMED_FRAME) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class RefusedError(JobwireError):

@@ -80,14 +80,4 @@ class Cancel:
     grace_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Other:
-    """A body that a newer broker may send and this version does not know."""
-
-    kind: int
-    body: int = 0
-
-
-Message = (
-    Welcome | Refused | Goodbye | Heartbeat | Dispatch | Ack | Recall | Revoke | Cancel | Other
-)
+Message = Welcome | Refused | Goodbye | Heartbeat | Dispatch | Ack | Recall | Revoke | Cancel

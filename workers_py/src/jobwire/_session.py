@@ -19,7 +19,6 @@ from typing import Any
 
 from jobwire._errors import ProtocolError, RefusedError
 from jobwire._messages import Goodbye, Limits, Message, Refused, Welcome
-from jobwire._wire import decode
 from jobwire._wire_enums import Code, code_name
 
 HELLO_RETRY_S = 5.0
@@ -79,7 +78,7 @@ class Session:
         try:
             message = self._read(frames)
         except ProtocolError as problem:
-            self._log.error("the broker sent %s", problem)
+            self._log.error("the broker sent %s (%s)", problem, code_name(problem.code))
             return
         if isinstance(message, Welcome):
             if self.phase is not Phase.OFFLINE:
@@ -129,7 +128,7 @@ class Session:
     # For the kinds of peers.
 
     def _read(self, frames: Sequence[bytes]) -> Any:
-        return decode(frames)
+        raise NotImplementedError
 
     def _opened(self, restarted: bool, now: float) -> None:
         raise NotImplementedError

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from struct import error
 from typing import Any
 
 import flatbuffers
@@ -20,9 +19,6 @@ import jobwire.wire.QueueCommand as _QueueCommand
 import jobwire.wire.QueueReply as _QueueReply
 import jobwire.wire.Sweep as _Sweep
 import jobwire.wire.SweepReport as _SweepReport
-from jobwire import _wire_producer
-from jobwire._errors import ClientError, ProtocolError
-from jobwire._messages import Other
 from jobwire._operations import (
     DeadJob,
     DeadPage,
@@ -30,9 +26,10 @@ from jobwire._operations import (
     QueueView,
     SweepReport,
 )
+from jobwire._wire import Reader, read
 from jobwire._wire_dead import decode_dead, encode_attempt, encode_dead
 from jobwire._wire_enums import Body
-from jobwire._wire_producer import Incoming, Outgoing
+from jobwire._wire_producer import READERS, Incoming, Outgoing
 from jobwire._wire_tables import Texts, finish, offset_vector, struct_vector, table_at, text_of
 
 __all__ = [
@@ -78,24 +75,12 @@ class DeadReply:
 
 
 def decode(frames: Sequence[bytes]) -> Incoming | QueueReply | SweepTold | DeadReply:
-    """Reads one message for an operator; raises ProtocolError when it cannot be read."""
-    message = _wire_producer.decode(frames)
-    if not isinstance(message, Other):
-        return message
-    envelope, blob = frames[0], frames[1] if len(frames) == 2 else b""
-    try:
-        if message.kind == Body.QueueReply:
-            return _queue_reply(table_at(_QueueReply.QueueReply, envelope, message.body))
-        if message.kind == Body.SweepReport:
-            return _sweep_report(table_at(_SweepReport.SweepReport, envelope, message.body))
-        if message.kind == Body.DeadPage:
-            return _dead_page(table_at(_DeadPage.DeadPage, envelope, message.body), blob)
-    except (error, IndexError, ValueError, TypeError, ClientError) as problem:
-        raise ProtocolError(f"a message that cannot be read: {problem}") from problem
-    return message
+    """Reads one message for an operator; raises ProtocolError for what cannot be taken."""
+    return read(frames, _READERS)
 
 
-def _queue_reply(table: Any) -> QueueReply:
+def _queue_reply(envelope: bytes, body: int, blob: bytes) -> QueueReply:
+    table = table_at(_QueueReply.QueueReply, envelope, body)
     views = tuple(_queue_view(table.Queues(i)) for i in range(table.QueuesLength()))
     return QueueReply(*_said(table), views, text_of(table.Next()))
 
@@ -124,7 +109,8 @@ def _queue_view(view: Any) -> QueueView:
     )
 
 
-def _sweep_report(table: Any) -> SweepTold:
+def _sweep_report(envelope: bytes, body: int, blob: bytes) -> SweepTold:
+    table = table_at(_SweepReport.SweepReport, envelope, body)
     report = SweepReport(
         table.Matched(),
         table.Done(),
@@ -135,13 +121,22 @@ def _sweep_report(table: Any) -> SweepTold:
     return SweepTold(*_said(table), report, table.BeforeMs())
 
 
-def _dead_page(table: Any, blob: bytes) -> DeadReply:
+def _dead_page(envelope: bytes, body: int, blob: bytes) -> DeadReply:
+    table = table_at(_DeadPage.DeadPage, envelope, body)
     jobs = tuple(decode_dead(table.Jobs(i), blob) for i in range(table.JobsLength()))
     return DeadReply(*_said(table), DeadPage(jobs, text_of(table.Next())))
 
 
 def _time(milliseconds: int) -> datetime | None:
     return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
+
+
+_READERS: dict[int, Reader[Incoming | QueueReply | SweepTold | DeadReply]] = {
+    **READERS,
+    Body.QueueReply: _queue_reply,
+    Body.SweepReport: _sweep_report,
+    Body.DeadPage: _dead_page,
+}
 
 
 def moment_ms(moment: datetime | None) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from struct import Struct, error
+from struct import Struct
 from typing import Any
 
 import flatbuffers
@@ -18,13 +18,14 @@ import jobwire.wire.Receipts as _Receipts
 import jobwire.wire.ResultPush as _ResultPush
 import jobwire.wire.ResultRequest as _ResultRequest
 import jobwire.wire.Submit as _Submit
-from jobwire import _wire
+from jobwire import _wire_session
 from jobwire._errors import ProtocolError
 from jobwire._heads import CANCEL_HEAD, PROGRESS_VIEW, RECEIPT_HEAD, RESULT_VIEW
-from jobwire._messages import Message, Other
 from jobwire._spec import JobSpec
 from jobwire._submit_layout import SubmitLayout
+from jobwire._wire import Reader, read
 from jobwire._wire_enums import Body
+from jobwire._wire_session import ToEveryPeer
 from jobwire._wire_tables import (
     elements,
     encode_retry,
@@ -101,30 +102,15 @@ class ProgressPush:
     views: list[tuple[bytes, int, float, str]]
 
 
-Incoming = Message | ProgressPush | Receipts | ResultPush | CancelReply
+Incoming = ToEveryPeer | ProgressPush | Receipts | ResultPush | CancelReply
 
 
 def decode(frames: Sequence[bytes]) -> Incoming:
-    """Reads one message for a producer; raises ProtocolError when it cannot be read."""
-    message = _wire.decode(frames)
-    if not isinstance(message, Other):
-        return message
-    envelope, blob = frames[0], frames[1] if len(frames) == 2 else b""
-    try:
-        if message.kind == Body.Receipts:
-            return _receipts(envelope, message.body)
-        if message.kind == Body.ResultPush:
-            return _result_push(envelope, message.body, blob)
-        if message.kind == Body.ProgressPush:
-            return _progress_push(envelope, message.body, blob)
-        if message.kind == Body.CancelReply:
-            return _cancel_reply(envelope, message.body)
-    except (error, IndexError, ValueError, TypeError) as problem:
-        raise ProtocolError(f"a message that cannot be read: {problem}") from problem
-    return message
+    """Reads one message for a producer; raises ProtocolError for what cannot be taken."""
+    return read(frames, READERS)
 
 
-def _receipts(envelope: bytes, body: int) -> Receipts:
+def _receipts(envelope: bytes, body: int, blob: bytes) -> Receipts:
     heads: Any = list(RECEIPT_HEAD.iter_unpack(elements(envelope, body, 0, RECEIPT_HEAD.size)))
     refusals = {}
     table = table_at(_Receipts.Receipts, envelope, body)
@@ -162,7 +148,7 @@ def _progress_push(envelope: bytes, body: int, blob: bytes) -> ProgressPush:
     return ProgressPush(views)
 
 
-def _cancel_reply(envelope: bytes, body: int) -> CancelReply:
+def _cancel_reply(envelope: bytes, body: int, blob: bytes) -> CancelReply:
     heads: Any = list(CANCEL_HEAD.iter_unpack(elements(envelope, body, 1, CANCEL_HEAD.size)))
     return CancelReply(_request(envelope, body), heads)
 
@@ -174,6 +160,14 @@ def _request(envelope: bytes, body: int) -> int:
     at = field_at(envelope, body, 0)
     return int(_U64(envelope, at)[0]) if at else 0
 
+
+READERS: dict[int, Reader[Incoming]] = {
+    **_wire_session.READERS,
+    Body.Receipts: _receipts,
+    Body.ResultPush: _result_push,
+    Body.ProgressPush: _progress_push,
+    Body.CancelReply: _cancel_reply,
+}
 
 # ------------------------------------------------------------------ what a producer sends
 

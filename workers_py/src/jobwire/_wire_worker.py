@@ -1,30 +1,107 @@
 # SPDX-License-Identifier: Apache-2.0
 # mypy: disallow-untyped-calls=False
-"""What workers and agents send to a broker, as bytes."""
+"""Messages between workers or agents and broker to bytes and back."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from struct import Struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flatbuffers
 
+import jobwire.wire.CancelLease as _CancelLease
+import jobwire.wire.Dispatch as _Dispatch
 import jobwire.wire.HandBack as _HandBack
 import jobwire.wire.Progress as _Progress
 import jobwire.wire.Ready as _Ready
 import jobwire.wire.Results as _Results
 import jobwire.wire.TypeOffer as _TypeOffer
 import jobwire.wire.WorkerDown as _WorkerDown
-from jobwire._heads import PROGRESS_HEAD, Lease
+from jobwire._heads import DISPATCH_HEAD, LEASE_REFUSAL, PROGRESS_HEAD, Lease
+from jobwire._messages import Ack, Cancel, Dispatch, Message, Recall, Revoke
 from jobwire._retry_policy import RetryPolicy
+from jobwire._wire import Reader, read
 from jobwire._wire_enums import Body
-from jobwire._wire_session import lease_vector
-from jobwire._wire_tables import encode_retry, field_at, finish, offset_vector, struct_vector
+from jobwire._wire_session import READERS, lease_vector
+from jobwire._wire_tables import (
+    elements,
+    encode_retry,
+    field_at,
+    finish,
+    offset_vector,
+    struct_vector,
+    table_at,
+    text_of,
+)
 
 _U32 = Struct("<I").unpack_from
+_U64 = Struct("<Q").unpack_from
 _PACK_U64 = Struct("<Q").pack_into
 _PACK_U32 = Struct("<I").pack
+
+
+def decode(frames: Sequence[bytes]) -> Message:
+    """Reads one message for a worker or an agent; raises ProtocolError for what cannot be taken."""
+    return read(frames, _READERS)
+
+
+def _dispatch(envelope: bytes, body: int, blob: bytes) -> Dispatch:
+    heads = elements(envelope, body, 0, DISPATCH_HEAD.size)
+    jobs: Any = list(DISPATCH_HEAD.iter_unpack(heads))
+    extras: list[dict[str, str]] = []
+    if field_at(envelope, body, 1):
+        extras = _headers(envelope, body)
+    return Dispatch(jobs, blob, extras)
+
+
+def _headers(envelope: bytes, body: int) -> list[dict[str, str]]:
+    table = table_at(_Dispatch.Dispatch, envelope, body)
+    extras = (table.Extras(i) for i in range(table.ExtrasLength()))
+    return [
+        {
+            text_of(extra.Headers(i).Key()): text_of(extra.Headers(i).Value())
+            for i in range(extra.HeadersLength())
+        }
+        for extra in extras
+    ]
+
+
+def _ack(envelope: bytes, body: int, blob: bytes) -> Ack:
+    at = field_at(envelope, body, 0)
+    refused: Any = list(LEASE_REFUSAL.iter_unpack(elements(envelope, body, 1, LEASE_REFUSAL.size)))
+    return Ack(_U64(envelope, at)[0] if at else 0, refused)
+
+
+def _tokens(envelope: bytes, body: int) -> list[bytes]:
+    raw = bytes(elements(envelope, body, 0, 16))
+    return [raw[i : i + 16] for i in range(0, len(raw), 16)]
+
+
+def _recall(envelope: bytes, body: int, blob: bytes) -> Recall:
+    return Recall(_tokens(envelope, body))
+
+
+def _revoke(envelope: bytes, body: int, blob: bytes) -> Revoke:
+    return Revoke(_tokens(envelope, body))
+
+
+def _cancel(envelope: bytes, body: int, blob: bytes) -> Cancel:
+    cancel = table_at(_CancelLease.CancelLease, envelope, body)
+    at = field_at(envelope, body, 0)
+    return Cancel(bytes(envelope[at : at + 16]), cancel.Worker(), cancel.GraceMs())
+
+
+_READERS: dict[int, Reader[Message]] = {
+    **READERS,
+    Body.Dispatch: _dispatch,
+    Body.ResultAck: _ack,
+    Body.Recall: _recall,
+    Body.Revoke: _revoke,
+    Body.CancelLease: _cancel,
+}
+
+# ------------------------------------------------------------------ what workers and agents send
 
 
 class ResultsEncoder:

@@ -13,7 +13,7 @@ from jobwire._messages import Ack, Dispatch, Message, Recall, Refused, Revoke
 from jobwire._session import Phase, Session
 from jobwire._wire_enums import Code, code_name
 from jobwire._wire_session import encode_goodbye
-from jobwire._wire_worker import OfferedType, ResultsEncoder, encode_hand_back, encode_ready
+from jobwire._wire_worker import OfferedType, ResultsEncoder, decode, encode_hand_back, encode_ready
 
 # With the credit, these stay under the leases that a Ready may name.
 KEPT_JOBS = 3072
@@ -170,6 +170,9 @@ class WorkerSession(Session):
             self.outbox.append([encode_goodbye(reason)])
 
     # ---------------------------------------------------------------- Session
+
+    def _read(self, frames: Sequence[bytes]) -> Message:
+        return decode(frames)
 
     def _opened(self, restarted: bool, now: float) -> None:
         self.welcomes += 1

@@ -196,6 +196,9 @@ def test_zmq_is_imported_in_one_file_and_generated_code_where_messages_are_made(
 
 
 def test_everything_public_is_listed_and_everything_listed_is_there() -> None:
+    for name in jobwire.__all__:
+        assert getattr(jobwire, name) is getattr(jobwire, name)
+        assert name in dir(jobwire)
     # What pytest adds to the modules of a distribution with a plugin starts with @.
     public = {name for name in vars(jobwire) if name[0] not in "_@"} - {
         "contract",
@@ -209,7 +212,29 @@ def test_everything_public_is_listed_and_everything_listed_is_there() -> None:
     assert (PACKAGE / "py.typed").exists()
 
 
-def test_importing_the_package_starts_nothing_and_needs_no_zmq() -> None:
-    code = "import sys, threading, jobwire; print('zmq' in sys.modules, threading.active_count())"
+def imported(statement: str, *asked: str) -> str:
+    """What a fresh interpreter has in the end: threads, and which of the modules that were asked about."""
+    code = (
+        f"{statement}; import sys, threading;"
+        f"print(threading.active_count(), *(name for name in {asked!r} if name in sys.modules))"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout == "False 1\n"
+    return run.stdout.strip()
+
+
+# In ascending order of cost; NumPy comes with flatbuffers.
+COSTLY = ("subprocess", "socket", "asyncio", "zmq", "flatbuffers", "numpy")
+
+
+def test_importing_the_package_starts_nothing_and_brings_nothing_costly() -> None:
+    assert imported("import jobwire", *COSTLY) == "1"
+    assert imported("from jobwire import App, Ctx, JobSpec, Retry", *COSTLY) == "1"
+
+
+def test_a_worker_process_brings_asyncio_and_subprocess_only_for_jobs_that_need_them() -> None:
+    assert imported("import jobwire._worker", "asyncio", "subprocess", "zmq") == "1 zmq"
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'jobwire' has no attribute 'Clinet'"):
+        getattr(jobwire, "Clinet")  # noqa: B009

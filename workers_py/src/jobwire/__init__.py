@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """jobwire for Python: functions that run jobs, and a client that hands jobs over."""
 
+import importlib as _importlib
+import typing as _typing
+
 from jobwire._answers import (
     ClientStats,
     CloseReport,
@@ -13,7 +16,6 @@ from jobwire._answers import (
     Receipt,
 )
 from jobwire._app import App
-from jobwire._client import AsyncClient, Client
 from jobwire._ctx import Ctx
 from jobwire._enqueue import AsyncJobHandle, JobHandle, PreparedJob
 from jobwire._errors import (
@@ -59,11 +61,14 @@ from jobwire._operations import (
     QueueView,
     SweepReport,
 )
-from jobwire._operator import AsyncOperator, Operator
 from jobwire._retry_policy import RetryPolicy
 from jobwire._spec import JobSpec
 from jobwire._version import __version__
 from jobwire._wire_enums import Encoding
+
+if _typing.TYPE_CHECKING:
+    from jobwire._client import AsyncClient, Client
+    from jobwire._operator import AsyncOperator, Operator
 
 __all__ = [
     "AlreadyFinal",
@@ -131,3 +136,23 @@ __all__ = [
     "UnknownJob",
     "__version__",
 ]
+
+# What a worker's program does not need: it imports this package too, in a fresh process for each isolated job.
+_ON_DEMAND = {
+    "AsyncClient": "_client",
+    "AsyncOperator": "_operator",
+    "Client": "_client",
+    "Operator": "_operator",
+}
+
+if not _typing.TYPE_CHECKING:  # a type checker would take every name for one that is found here
+
+    def __getattr__(name):
+        if name not in _ON_DEMAND:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = _importlib.import_module(f"{__name__}.{_ON_DEMAND[name]}")
+        value = globals()[name] = getattr(module, name)
+        return value
+
+    def __dir__():
+        return sorted({*globals(), *_ON_DEMAND})

@@ -11,21 +11,20 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import Literal, TypeVar
 from uuid import UUID
 
 from jobwire._answers import ClientStats
+from jobwire._client_loop import ClientLoop
 from jobwire._enqueue import run_blocking
 from jobwire._errors import ClientError, InvalidJob, SetupError
 from jobwire._producer_session import ProducerSession, Settings
 from jobwire._spans import Span, milliseconds
+from jobwire._transport import Connection
 from jobwire._verbs import Verbs, blocking
 from jobwire._version import __version__
 from jobwire._wire_enums import Role
 from jobwire._wire_session import encode_hello
-
-if TYPE_CHECKING:
-    from jobwire._client_loop import ClientLoop
 
 T = TypeVar("T")
 
@@ -43,7 +42,7 @@ class BlockingVerbs(Verbs):
         return future.result()
 
 
-_Parts = tuple["ClientLoop", ProducerSession, Settings, float]
+_Parts = tuple[ClientLoop, ProducerSession, Settings, float]
 
 
 class _Connected:
@@ -184,10 +183,6 @@ def _start(
     settings: Settings,
     on_lost: OnLost | None,
 ) -> tuple[ClientLoop, ProducerSession]:
-    # A worker's program imports this package too, and need not wait for ZeroMQ.
-    from jobwire._client_loop import ClientLoop
-    from jobwire._transport import Connection
-
     hello = encode_hello(
         role, f"{name} jobwire-py/{__version__}", bytes(16), socket.gethostname(), 0, os.getpid()
     )

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,6 +88,8 @@ class Command:
 
     def __call__(self, payload: bytes) -> Any:
         """Runs it here and now, without limits: for tests, and for who calls the job as a function."""
+        import subprocess  # a worker starts commands otherwise
+
         run = subprocess.run(
             self.argv, input=payload, capture_output=True, cwd=self.cwd, env=self.environment({})
         )

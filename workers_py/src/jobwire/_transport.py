@@ -8,10 +8,10 @@ answers False, and the message stays with the caller.
 from __future__ import annotations
 
 from enum import Enum
+from struct import Struct
 from typing import NamedTuple
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from jobwire._errors import SetupError
 
@@ -19,6 +19,9 @@ __all__ = ["Connection", "Link", "Woken"]
 
 # One message may fill a limit that is not known before Welcome; this only stops nonsense.
 _MAX_FRAME = 1 << 30
+
+# The first frame of a monitor's event: its number, and a value. zmq.utils.monitor would bring asyncio with it.
+_EVENT = Struct("=HI")
 
 
 class Link(Enum):
@@ -95,7 +98,7 @@ class Connection:
         """What became of the connection since the last call, oldest first."""
         changes = []
         while self._monitor.poll(0):
-            event = recv_monitor_message(self._monitor)["event"]
+            event, _ = _EVENT.unpack(self._monitor.recv_multipart()[0])
             changes.append(Link.UP if event == zmq.EVENT_HANDSHAKE_SUCCEEDED else Link.DOWN)
         return changes
 

@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from jobwire._app import App
 from jobwire._attempt import Executor
@@ -31,7 +31,6 @@ from jobwire._boot import (
 from jobwire._contexts import Contexts
 from jobwire._errors import RefusedError, SetupError
 from jobwire._exchange import Exchange
-from jobwire._exec import CommandCall
 from jobwire._explain import one_line, own_traceback
 from jobwire._handlers import Bound, Call, Program
 from jobwire._kinds import Kind, kind_of, kinds_in, slots_for
@@ -41,7 +40,6 @@ from jobwire._loop import MainLoop
 from jobwire._parent import end_with_parent
 from jobwire._slots import WorkerSlots, WorkerState
 from jobwire._slots_loop import SlotsLoop
-from jobwire._tasks import EventLoop, Tasks
 from jobwire._threads import Threads
 from jobwire._transport import Connection
 from jobwire._version import __version__
@@ -50,6 +48,9 @@ from jobwire._wire_enums import Role
 from jobwire._wire_session import encode_hello
 from jobwire._wire_worker import OfferedType
 from jobwire._worker_session import Offer, WorkerSession
+
+if TYPE_CHECKING:
+    from jobwire._tasks import EventLoop
 
 
 def main() -> None:
@@ -93,7 +94,7 @@ def _serve(boot: Boot, slots: WorkerSlots, agent_fd: int) -> int:
         raise SetupError("the program has changed and needs other workers; start it again")
     slots.kinds(bits)
     slots.state(WorkerState.SETTING_UP)
-    loop = EventLoop() if program.needs_loop else None
+    loop = _event_loop() if program.needs_loop else None
     # Not for good: what it needs may be away for a while, and it is tried again.
     with _explaining(EXIT_SETUP_FAILED, "its setup failed"):
         bound = loop.run(program.set_up_async()) if loop is not None else program.set_up()
@@ -107,6 +108,15 @@ def _serve(boot: Boot, slots: WorkerSlots, agent_fd: int) -> int:
         else:
             program.close()
     return code
+
+
+# asyncio and subprocess cost a fresh process more than all the rest of its job may; they come when a job needs them.
+
+
+def _event_loop() -> EventLoop:
+    from jobwire._tasks import EventLoop
+
+    return EventLoop()
 
 
 class _Server:
@@ -193,6 +203,8 @@ class _Server:
         )
         executor: Executor
         if self._kind is Kind.ASYNC:
+            from jobwire._tasks import Tasks
+
             assert self._loop is not None
             executor = Tasks(self._loop, lambda: self._session.limits, loop.ended)
         else:
@@ -203,6 +215,8 @@ class _Server:
     def _call(self, one: Bound) -> Call:
         """How a job that is not run on the event loop is called."""
         if one.command is not None:
+            from jobwire._exec import CommandCall
+
             grace_s = self._boot.term_grace_s
             return CommandCall(one.command, self._contexts, lambda: self._session.limits, grace_s)
         if not one.is_async:

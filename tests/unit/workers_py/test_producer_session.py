@@ -25,8 +25,10 @@ from jobwire import (
     Unavailable,
     UnknownJob,
 )
+from jobwire._backlog import NEVER
 from jobwire._messages import Heartbeat, Limits, Refused, Welcome
-from jobwire._producer_session import NEVER, Answer, ProducerSession, Settings
+from jobwire._producer_session import ProducerSession, Settings
+from jobwire._questions import Answer
 from jobwire._session import Phase
 from jobwire._wire_enums import Code, Known
 from jobwire._wire_producer import CancelReply, ProgressPush, Receipts, ResultPush, View

@@ -14,8 +14,8 @@ from jobwire import RetryPolicy, _wire_error, _wire_producer
 from jobwire._answers import JobState
 from jobwire._failure import describe
 from jobwire._job_error import Frame, JobError
-from jobwire._producer_session import status_of
 from jobwire._spec import JobSpec
+from jobwire._views import status_of
 from jobwire._wire_enums import Encoding
 from jobwire._wire_producer import CancelReply, ProgressPush, Receipts, ResultPush
 

@@ -17,7 +17,8 @@ from jobwire._answers import Receipt
 from jobwire._errors import Closed
 from jobwire._messages import Refused
 from jobwire._operations import DeadJob, DeadPage, JobFilter, SweepReport
-from jobwire._producer_session import ProducerSession, Question
+from jobwire._producer_session import ProducerSession
+from jobwire._questions import Question
 from jobwire._refusals import refusal
 from jobwire._session import Phase
 from jobwire._settle import fail, settle
@@ -109,7 +110,7 @@ class OperatorSession(ProducerSession):
             if self._sweeps.pop(number, None) is not None:
                 fail(order.future, self._late_error("the sweep has not finished in time"))
 
-        self._at(deadline, late, order.future)
+        self._timers.at(deadline, late, order.future)
 
     def import_dead(
         self, jobs: Sequence[DeadJob], by: str, futures: Sequence[Future[Receipt]], deadline: float
@@ -130,7 +131,7 @@ class OperatorSession(ProducerSession):
                 for future in futures:
                     fail(future, self._late_error("no receipt in time"))
 
-        self._at(deadline, late)
+        self._timers.at(deadline, late)
 
     def end(self) -> list[UUID]:
         error = Closed("the client was closed")
@@ -178,7 +179,7 @@ class OperatorSession(ProducerSession):
 
     def _take(self, message: Any, now: float) -> None:
         if isinstance(message, QueueReply | DeadReply):
-            question = self._questions.pop(message.request, None)
+            question = self._questions.take(message.request)
             if question is None:
                 return
             if message.code != Code.Unspecified:

@@ -15,19 +15,14 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 from uuid import UUID
 
 from jobwire._answers import ClientStats, CloseReport, JobResult, JobState, JobStatus, Receipt
+from jobwire._backlog import NEVER
 from jobwire._enqueue import run_blocking
 from jobwire._errors import ClientError, Closed, Full, NotFinished
-from jobwire._producer_session import (
-    NEVER,
-    Answer,
-    ProducerSession,
-    Settings,
-    result_of,
-    status_of,
-    unknown,
-)
+from jobwire._producer_session import ProducerSession, Settings
+from jobwire._questions import Answer
 from jobwire._spans import Span, milliseconds
 from jobwire._spec import JobSpec
+from jobwire._views import result_of, status_of, unknown
 from jobwire._watches import OnProgress
 from jobwire._wire_enums import Known
 

@@ -229,6 +229,7 @@ COSTLY = ("subprocess", "socket", "asyncio", "zmq", "flatbuffers", "numpy")
 def test_importing_the_package_starts_nothing_and_brings_nothing_costly() -> None:
     assert imported("import jobwire", *COSTLY) == "1"
     assert imported("from jobwire import App, Ctx, JobSpec, Retry", *COSTLY) == "1"
+    assert imported("import jobwire.contract", "asyncio", "zmq") == "1"
 
 
 def test_a_worker_process_brings_asyncio_and_subprocess_only_for_jobs_that_need_them() -> None:

@@ -6,11 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from jobwire._answers import JobResult
 from jobwire._app import App
-from jobwire._client import AsyncClient, Client
 from jobwire._convert import FlatBuffer
 from jobwire._ctx import Ctx
 from jobwire._errors import JobFailed, PayloadError, ResultError
@@ -18,10 +17,14 @@ from jobwire._job import JobOptions
 from jobwire._retry_policy import RetryPolicy
 from jobwire._spans import Span
 from jobwire._spec import JobSpec
-from jobwire.contract._codec import DecodeError, EncodeError, decode, encode
+from jobwire.contract._codec import decode, encode
+from jobwire.contract._cursor import DecodeError, EncodeError
 
 Q = TypeVar("Q")
 R = TypeVar("R")
+
+if TYPE_CHECKING:
+    from jobwire._client import AsyncClient, Client
 
 
 @dataclass(frozen=True, slots=True)

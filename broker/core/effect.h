@@ -52,6 +52,15 @@ struct LeaseRefusalOut {
   Code code = Code::kNone;
 };
 
+/// The lease's checkpoints up to `number` are settled: stored, or followed by one that is; or, with
+/// a code, this one is refused and changed nothing.
+struct CheckpointAckOut {
+  SessionId session{};
+  LeaseToken token;
+  std::uint32_t number = 0;
+  Code code = Code::kNone;
+};
+
 enum class Known : std::uint8_t { kNone = 0, kWaiting, kRunning, kFinal, kUnknown, kGone };
 
 /// The failure of a job that the broker itself found, or the words of one that a worker reported.
@@ -110,6 +119,8 @@ struct DispatchOut {
   std::uint8_t priority = 0;
   /// With headers, or absent.
   std::shared_ptr<const JobOptions> options;
+  /// Of an earlier attempt, or absent.
+  Checkpoint checkpoint;
 };
 
 /// Payloads to read from the store; answered by PayloadsLoaded.
@@ -160,6 +171,7 @@ struct Effects {
   std::vector<ReceiptOut> receipts;
   std::vector<AckOut> acks;
   std::vector<LeaseRefusalOut> lease_refusals;
+  std::vector<CheckpointAckOut> checkpoint_acks;
   std::vector<ResultOut> results;
   std::vector<ProgressOut> progress;
   std::vector<ResultReadOut> result_reads;
@@ -178,9 +190,9 @@ struct Effects {
   /// Empties all lists and keeps their memory.
   void clear() {
     const auto empty = [](auto&... lists) { (lists.clear(), ...); };
-    empty(refusals, receipts, acks, lease_refusals, results, progress, result_reads, payload_reads,
-          revokes, recalls, dispatches, cancel_replies, cancel_leases, queue_replies, sweep_reports,
-          dead_scans, session_drops, logs);
+    empty(refusals, receipts, acks, lease_refusals, checkpoint_acks, results, progress,
+          result_reads, payload_reads, revokes, recalls, dispatches, cancel_replies, cancel_leases,
+          queue_replies, sweep_reports, dead_scans, session_drops, logs);
   }
 };
 

@@ -22,6 +22,7 @@ Engine::Engine(const EngineConfig& config, std::uint64_t seed, std::uint64_t epo
       lanes_(jobs_, fleet_),
       finished_({config.keep_finished, config.keep_finished_jobs, config.keep_finished_bytes},
                 {config.keep_dead, config.keep_dead_jobs, config.keep_finished_bytes}, hash_seed_),
+      checkpoints_(config.checkpoint_budget),
       fetches_(0, Id16Hash<JobIdTag>(hash_seed_)),
       sequence_(sequence) {}
 
@@ -144,6 +145,7 @@ Engine::Counts Engine::counts() const {
   counts.unstored_jobs = unstored_jobs_;
   counts.unstored_bytes = unstored_bytes_;
   counts.resident_bytes = resident_bytes_;
+  counts.checkpoint_bytes = checkpoints_.bytes();
   counts.stale_results = stale_results_;
   return counts;
 }

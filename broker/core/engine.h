@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/admission.h"
+#include "core/checkpoints.h"
 #include "core/config.h"
 #include "core/effect.h"
 #include "core/event.h"
@@ -52,6 +53,8 @@ class Engine {
 
   /// A job that had not ended. False when it makes no sense (and was left out).
   bool restore(const JobRecord& job, Now now);
+  /// What its last attempt had saved. Requires: the job was restored.
+  void restore_checkpoint(const JobId& id, Checkpoint checkpoint);
   /// `goes`: at a time of its own; zero: with the others.
   void restore_final(const JobId& id, std::string_view queue, State state, Wall finished,
                      Wall goes = {});
@@ -93,6 +96,7 @@ class Engine {
     std::uint64_t unstored_jobs = 0;
     std::uint64_t unstored_bytes = 0;
     std::uint64_t resident_bytes = 0;
+    std::uint64_t checkpoint_bytes = 0;
     std::uint64_t stale_results = 0;
   };
   Counts counts() const;
@@ -202,6 +206,13 @@ class Engine {
   void tell_progress(Now now, Effects& out);
   /// With the answer to a question.
   void answer_progress(JobIx ix, SessionId session, Effects& out) const;
+
+  // engine_checkpoints.cc
+  void on(const CheckpointsReported& event, Now now, Effects& out);
+  void checkpoints_committed(Effects& out);
+  void checkpoints_rejected();
+  /// The job has ended, and its end is stored.
+  void drop_checkpoint(JobIx ix, Effects& out);
 
   // engine_hosts.cc
   void on(const SessionOpened& event, Now now, Effects& out);
@@ -324,6 +335,7 @@ class Engine {
   FinishedJobs finished_;
   Timers timers_;
   ProgressBoard progress_;
+  CheckpointBoard checkpoints_;
   /// Payloads asked for, and the lanes that wait for them: their jobs may be gone when they come.
   std::unordered_map<JobId, LaneIx, Id16Hash<JobIdTag>> fetches_;
   std::unordered_map<SessionId, Session> sessions_;

@@ -61,6 +61,7 @@ void Engine::grant(JobIx ix, WorkerIx worker_ix, std::uint16_t offer, Now now, E
   dispatch.priority = job.priority;
   if (job.extra && job.extra->options && !job.extra->options->headers.empty())
     dispatch.options = job.extra->options;
+  if (const Checkpoint* saved = checkpoints_.find(ix)) dispatch.checkpoint = *saved;
   out.dispatches.push_back(std::move(dispatch));
 }
 

@@ -114,7 +114,7 @@ bool Engine::has_batch(Now now) const {
   if (batch_under_way_ || store_away_ || now.steady < retry_batch_at_) return false;
   return !dirty_.empty() || !queue_changes_.empty() || !changed_queues_.empty() ||
          !host_writes_.empty() || !declared_types_.empty() || !stale_notes_.empty() ||
-         progress_.has_writes() || finished_.has_work(now.wall);
+         progress_.has_writes() || checkpoints_.has_writes() || finished_.has_work(now.wall);
 }
 
 void Engine::write_of(JobIx ix, JobWrite& write) {
@@ -193,12 +193,15 @@ const Batch& Engine::stage(Now now) {
     write_of(ix, batch_.jobs.back());
     count(batch_.jobs.back(), delta(lanes_.queue_of(job)));
     if (progress_.has(ix)) progress_.take_write(ix, jobs_, batch_.progress);
+    if (checkpoints_.has(ix)) checkpoints_.take_write(ix, jobs_, batch_.checkpoints);
     staged_.back().report_bytes = report_bytes_of(batch_.jobs.back());
     bytes += bytes_of(batch_.jobs.back());
   }
   progress_.take_writes(config_.max_batch_jobs -
                             std::min<std::size_t>(config_.max_batch_jobs, batch_.progress.size()),
                         jobs_, batch_.progress);
+  checkpoints_.take_writes(config_.max_batch_jobs, bytes, config_.max_batch_bytes, jobs_,
+                           batch_.checkpoints);
   std::vector<FinishedJobs::Removal> removals;
   finished_.collect(now.wall, config_.max_batch_removals, removals);
   for (const auto& removal : removals) {
@@ -358,6 +361,7 @@ void Engine::stored(const Staged& staged, Now now, Effects& out) {
         (job.keep_payload || job.state == State::kDead ? job.payload_size : 0));
     const bool moved = job.extra && job.extra->origin != kNoQueue;
     finished_.add(job.id, lanes_.queue_of(job), job.state, job.finished, ttl, bytes, moved);
+    drop_checkpoint(staged.job, out);
     forget(staged.job);
   } else if (job.lease == kNoLease) {
     arm(staged.job, now);
@@ -383,6 +387,7 @@ void Engine::on(const BatchCommitted& event, Now now, Effects& out) {
   // As it was stored: the clock may have been set back since.
   finished_.restore_gone_before(batch_.gone_before);
   queue_changes_committed(now, out);
+  checkpoints_committed(out);
   staged_.swap(staged);
   staged_.clear();
   acknowledge(out);
@@ -501,6 +506,7 @@ void Engine::on(const BatchRejected& event, Now now, Effects& out) {
                       std::make_move_iterator(batch_.hosts.end()));
   stale_notes_.insert(stale_notes_.end(), batch_.stale_notes.begin(), batch_.stale_notes.end());
   for (const TypeWrite& lost : batch_.types) note_declared(lanes_.type(lost.type));
+  checkpoints_rejected();
   for (const ProgressWrite& lost : batch_.progress) {
     const JobIx ix = jobs_.find(lost.id);
     if (ix != kNoJob && progress_.has(ix)) progress_.write_again(ix, now.steady);

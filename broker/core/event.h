@@ -150,6 +150,18 @@ struct ProgressReported {
   std::span<const ProgressNote> notes;
 };
 
+struct CheckpointNote {
+  LeaseToken token;
+  std::uint32_t number = 0;  // counts up within the lease
+  Encoding encoding = Encoding::kNone;
+  std::span<const std::uint8_t> bytes;
+};
+
+struct CheckpointsReported {
+  SessionId session{};
+  std::span<const CheckpointNote> notes;
+};
+
 struct HandedBack {
   SessionId session{};
   std::span<const LeaseToken> tokens;
@@ -211,10 +223,10 @@ struct PayloadsLoaded {
 /// Take no new work: the broker is about to stop.
 struct ShutdownBegun {};
 
-using Event =
-    std::variant<SessionOpened, SessionClosed, Submitted, ResultsAsked, CancelAsked, WorkerReady,
-                 ResultsReported, ProgressReported, HandedBack, HostBeat, WorkerDown,
-                 BatchCommitted, BatchRejected, StoreWentAway, StoreCameBack, StoreRoomChanged,
-                 PayloadsLoaded, ShutdownBegun, QueueAsked, SweepAsked, DeadScanned, DeadImported>;
+using Event = std::variant<SessionOpened, SessionClosed, Submitted, ResultsAsked, CancelAsked,
+                           WorkerReady, ResultsReported, ProgressReported, CheckpointsReported,
+                           HandedBack, HostBeat, WorkerDown, BatchCommitted, BatchRejected,
+                           StoreWentAway, StoreCameBack, StoreRoomChanged, PayloadsLoaded,
+                           ShutdownBegun, QueueAsked, SweepAsked, DeadScanned, DeadImported>;
 
 }  // namespace jobwire::core

@@ -94,6 +94,14 @@ struct Progress {
   Bytes message;
 };
 
+/// What a job's attempt has saved for the next one.
+struct Checkpoint {
+  Encoding encoding = Encoding::kNone;
+  Bytes bytes;  // absent: nothing is saved
+
+  explicit operator bool() const { return static_cast<bool>(bytes); }
+};
+
 /// A job as the store keeps it. The views of an outgoing record point at names that the engine
 /// keeps for its life; those of a record read back point at the strings that came with it.
 struct JobRecord {
@@ -158,6 +166,13 @@ struct ProgressWrite {
   Progress progress;
 };
 
+/// A running job's latest checkpoint, or, absent, that it has none any more: set on its record,
+/// which it changes in nothing else.
+struct CheckpointWrite {
+  JobId id;
+  Checkpoint checkpoint;
+};
+
 /// A finished job that retention takes away, whole.
 struct JobRemoval {
   JobId id;
@@ -216,10 +231,12 @@ struct Batch {
   std::vector<TypeWrite> types;
   std::vector<JobId> stale_notes;       // known jobs for which a result with a stale token came
   std::vector<ProgressWrite> progress;  // after `jobs`, at most one a job
+  std::vector<CheckpointWrite> checkpoints;  // likewise
 
   bool empty() const {
     return jobs.empty() && removals.empty() && queues.empty() && settings.empty() &&
-           hosts.empty() && types.empty() && stale_notes.empty() && progress.empty();
+           hosts.empty() && types.empty() && stale_notes.empty() && progress.empty() &&
+           checkpoints.empty();
   }
 };
 

@@ -44,6 +44,7 @@ struct StoredJob {
   /// Those that failed, oldest first, with kWhole.
   std::vector<core::Attempt> attempts;
   core::Progress progress;
+  core::Checkpoint checkpoint;
 
   /// Points the record's views at this object's strings. Call it after a copy or a move.
   void rebind() {

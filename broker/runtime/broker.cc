@@ -63,7 +63,9 @@ ports::Status Broker::recover() {
     if (!page) return page.failure();
     for (ports::StoredJob& job : page->jobs) {
       job.rebind();
-      ++(engine_->restore(job.job, start) ? jobs : senseless);
+      const bool sensible = engine_->restore(job.job, start);
+      ++(sensible ? jobs : senseless);
+      if (sensible && job.checkpoint) engine_->restore_checkpoint(job.id, job.checkpoint);
     }
     last = page->last;
   }

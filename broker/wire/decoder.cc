@@ -159,6 +159,8 @@ void Decoder::read(const Message& message, const Sender& sender) {
       return read_worker_down(*message.body_as_WorkerDown(), sender);
     case Body::Progress:
       return read_progress(*message.body_as_Progress(), sender);
+    case Body::Checkpoints:
+      return read_checkpoints(*message.body_as_Checkpoints(), sender);
     case Body::NONE:
     case Body::Welcome:
     case Body::Refused:
@@ -174,6 +176,7 @@ void Decoder::read(const Message& message, const Sender& sender) {
     case Body::QueueReply:
     case Body::SweepReport:
     case Body::DeadPage:
+    case Body::CheckpointAck:
       break;  // judged before
     case Body::QueueCommand:
       return read_queue_command(*message.body_as_QueueCommand(), sender);
@@ -480,6 +483,39 @@ void Decoder::read_progress(const Progress& body, const Sender& sender) {
     notes_.push_back({to_core<core::LeaseToken>(head.token()), head.value(), message});
   }
   decoded_ = core::ProgressReported{sender.session, notes_};
+}
+
+void Decoder::read_checkpoints(const Checkpoints& body, const Sender& sender) {
+  const StructList<CheckpointHead> heads(body.heads());
+  if (heads.size() > limits_.max_jobs_per_message) {
+    decoded_ = refuse(core::Code::kTooMany, "heads: more than max_jobs_per_message");
+    return;
+  }
+  checkpoints_.clear();
+  BlobSlices slices(blob_, limits_.max_message_bytes);
+  for (std::size_t i = 0; i < heads.size(); ++i) {
+    const CheckpointHead head = heads[i];
+    if (head.encoding() == Encoding::Unspecified || head.encoding() > Encoding::MAX) {
+      decoded_ = refuse(core::Code::kInvalidArgument, "encoding: not known");
+      return;
+    }
+    if (head.number() == 0) {
+      decoded_ = refuse(core::Code::kInvalidArgument, "number: counts from 1");
+      return;
+    }
+    if (head.size() > limits_.max_checkpoint_bytes) {
+      decoded_ = refuse(core::Code::kTooLarge, "a checkpoint larger than max_checkpoint_bytes");
+      return;
+    }
+    std::span<const std::uint8_t> bytes;
+    if (slices.take(head.offset(), head.size(), bytes) != BlobSlices::Verdict::kTaken) {
+      decoded_ = refuse(core::Code::kMalformedFrame, "a checkpoint is not inside the blob");
+      return;
+    }
+    checkpoints_.push_back({to_core<core::LeaseToken>(head.token()), head.number(),
+                            static_cast<core::Encoding>(head.encoding()), bytes});
+  }
+  decoded_ = core::CheckpointsReported{sender.session, checkpoints_};
 }
 
 }  // namespace jobwire::wire

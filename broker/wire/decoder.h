@@ -82,8 +82,8 @@ struct DeadImportIn {
 using Decoded =
     std::variant<RefusedIn, HelloIn, GoodbyeIn, HeartbeatIn, SubmitIn, core::ResultsAsked,
                  core::CancelAsked, core::WorkerReady, core::ResultsReported, core::HandedBack,
-                 core::WorkerDown, core::ProgressReported, core::QueueAsked, core::SweepAsked,
-                 DeadQueryIn, DeadImportIn>;
+                 core::WorkerDown, core::ProgressReported, core::CheckpointsReported,
+                 core::QueueAsked, core::SweepAsked, DeadQueryIn, DeadImportIn>;
 
 /// Turns received bytes into events, or into one refusal. What comes out has the right form: the
 /// envelope verified, every slice inside the blob, enums in range, required fields present, no list
@@ -119,6 +119,7 @@ class Decoder {
   void read_hand_back(const HandBack& body, const Sender& sender);
   void read_worker_down(const WorkerDown& body, const Sender& sender);
   void read_progress(const Progress& body, const Sender& sender);
+  void read_checkpoints(const Checkpoints& body, const Sender& sender);
 
   // decoder_operators.cc
   void read_queue_command(const QueueCommand& body, const Sender& sender);
@@ -156,6 +157,7 @@ class Decoder {
   std::vector<core::TypeOffer> offers_;
   std::vector<core::ResultReport> reports_;
   std::vector<core::ProgressNote> notes_;
+  std::vector<core::CheckpointNote> checkpoints_;
 };
 
 }  // namespace jobwire::wire

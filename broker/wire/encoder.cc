@@ -22,7 +22,8 @@ constexpr std::size_t kLeastEnvelope = 4096;
 // The worker and the SDK read these by their layout.
 static_assert(sizeof(Id) == 16 && sizeof(DispatchHead) == 52 && sizeof(ReceiptHead) == 40 &&
               sizeof(ResultView) == 64 && sizeof(LeaseRefusal) == 18 && sizeof(CancelHead) == 20 &&
-              sizeof(ProgressView) == 40);
+              sizeof(ProgressView) == 40 && sizeof(CheckpointHead) == 32 &&
+              sizeof(CheckpointAckHead) == 24);
 
 template <typename CoreId>
 Id to_wire(const CoreId& id) {
@@ -80,10 +81,11 @@ ByteSpan Encoder::welcome(const WelcomeOut& welcome) {
   builder_.Clear();
   Id broker;
   std::memcpy(static_cast<void*>(&broker), welcome.broker.data(), welcome.broker.size());
-  const auto limits = CreateLimits(
-      builder_, limits_.max_payload_bytes, limits_.max_jobs_per_message, limits_.window_jobs,
-      limits_.window_bytes, limits_.max_name_bytes, limits_.max_error_bytes,
-      limits_.max_message_bytes, limits_.session_timeout_ms, limits_.heartbeat_ms);
+  const auto limits =
+      CreateLimits(builder_, limits_.max_payload_bytes, limits_.max_jobs_per_message,
+                   limits_.window_jobs, limits_.window_bytes, limits_.max_name_bytes,
+                   limits_.max_error_bytes, limits_.max_message_bytes, limits_.session_timeout_ms,
+                   limits_.heartbeat_ms, limits_.max_checkpoint_bytes);
   const auto version = builder_.CreateString(welcome.version.data(), welcome.version.size());
   return finish(Body::Welcome,
                 CreateWelcome(builder_, kProtocolVersion, &broker, welcome.epoch,
@@ -115,6 +117,7 @@ void Encoder::encode(const core::Effects& effects, OutgoingSink& sink) {
   refusals(effects.refusals, sink);
   receipts(effects.receipts, sink);
   acks(effects.acks, effects.lease_refusals, sink);
+  checkpoint_acks(effects.checkpoint_acks, sink);
   results(effects.results, sink);
   progress(effects.progress, sink);
   cancel_replies(effects.cancel_replies, sink);
@@ -200,6 +203,20 @@ void Encoder::acks(std::span<const core::AckOut> acks,
     std::uint64_t through = 0;
     for (const Key key : keys) through = std::max(through, acks[index_of(key)].through);
     send(session, through);
+    return keys.size();
+  });
+}
+
+void Encoder::checkpoint_acks(std::span<const core::CheckpointAckOut> acks, OutgoingSink& sink) {
+  each_group(acks, [&](core::SessionId session, std::span<const Key> keys) {
+    keys = keys.first(std::min<std::size_t>(keys.size(), limits_.max_jobs_per_message));
+    builder_.Clear();
+    const auto heads = structs<CheckpointAckHead>(builder_, keys.size(), [&](std::size_t i) {
+      const core::CheckpointAckOut& ack = acks[index_of(keys[i])];
+      return CheckpointAckHead(to_wire(ack.token), ack.number, static_cast<Code>(ack.code));
+    });
+    put(session, Body::CheckpointAck,
+        finish(Body::CheckpointAck, CreateCheckpointAck(builder_, heads)), {}, keys.size(), sink);
     return keys.size();
   });
 }
@@ -361,13 +378,16 @@ std::size_t Encoder::put_dispatches(std::span<const core::DispatchOut> dispatche
   for (std::size_t i = 0; i < most; ++i) {
     const core::DispatchOut& dispatch = dispatches[index_of(keys[i])];
     const ByteSpan payload = dispatch.payload.span();
-    if (payload.size() >= kAloneBytes) {
+    const core::Checkpoint& checkpoint = dispatch.checkpoint;
+    if (payload.size() >= kAloneBytes && !checkpoint) {
       if (i != 0) break;
       alone = payload;
-    } else if (blob_.size() + payload.size() > kBlobBytes) {
+    } else if (i != 0 && blob_.size() + payload.size() + checkpoint.bytes.size() > kBlobBytes) {
       break;
     }
-    if (dispatch.options && !dispatch.options->headers.empty()) {
+    const bool has_headers = dispatch.options && !dispatch.options->headers.empty();
+    flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<Header>>> headers = 0;
+    if (has_headers) {
       if (header_bytes > kHeaderBytesPerMessage) break;
       header_offsets_.clear();
       for (const auto& [key, value] : dispatch.options->headers) {
@@ -376,10 +396,16 @@ std::size_t Encoder::put_dispatches(std::span<const core::DispatchOut> dispatche
         const auto value_offset = builder_.CreateString(value);
         header_offsets_.push_back(CreateHeader(builder_, key_offset, value_offset));
       }
-      const auto headers = builder_.CreateVector(header_offsets_);
-      extra_offsets_.push_back(CreateDispatchExtra(builder_, headers));
+      headers = builder_.CreateVector(header_offsets_);
     }
-    const bool has_extra = dispatch.options && !dispatch.options->headers.empty();
+    const bool has_extra = has_headers || checkpoint;
+    if (has_extra) {
+      // Behind the payload.
+      const auto at = static_cast<std::uint32_t>(checkpoint ? blob_.size() + payload.size() : 0);
+      extra_offsets_.push_back(CreateDispatchExtra(
+          builder_, headers, at, static_cast<std::uint32_t>(checkpoint.bytes.size()),
+          static_cast<Encoding>(checkpoint.encoding)));
+    }
     dispatch_heads_.emplace_back(
         to_wire(dispatch.token), to_wire(dispatch.job), static_cast<std::uint32_t>(blob_.size()),
         static_cast<std::uint32_t>(payload.size()), std::max(to_u32(dispatch.timeout), 1U),
@@ -387,6 +413,8 @@ std::size_t Encoder::put_dispatches(std::span<const core::DispatchOut> dispatche
         dispatch.priority, static_cast<std::uint16_t>(has_extra ? extra_offsets_.size() : 0));
     if (!alone.empty()) break;
     blob_.insert(blob_.end(), payload.begin(), payload.end());
+    const ByteSpan saved = checkpoint.bytes.span();
+    blob_.insert(blob_.end(), saved.begin(), saved.end());
   }
   const auto heads = builder_.CreateVectorOfStructs(dispatch_heads_);
   flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<DispatchExtra>>> extras = 0;

@@ -83,9 +83,9 @@ class Encoder {
   // ---- grouped by session
 
   /// All of `effects` that travels, in this order: refusals, receipts, acks with lease refusals,
-  /// results, progress, cancel replies, revokes, recalls, dispatches, lease cancellations, queue
-  /// replies, sweep reports. Not here, since they need the runtime: result_reads, payload_reads,
-  /// dead_scans, session_drops, logs.
+  /// acks of checkpoints, results, progress, cancel replies, revokes, recalls, dispatches, lease
+  /// cancellations, queue replies, sweep reports. Not here, since they need the runtime:
+  /// result_reads, payload_reads, dead_scans, session_drops, logs.
   void encode(const core::Effects& effects, OutgoingSink& sink);
 
   void refusals(std::span<const core::RefusalOut> refusals, OutgoingSink& sink);
@@ -94,6 +94,7 @@ class Encoder {
   /// session, with its highest `through`.
   void acks(std::span<const core::AckOut> acks, std::span<const core::LeaseRefusalOut> refused,
             OutgoingSink& sink);
+  void checkpoint_acks(std::span<const core::CheckpointAckOut> acks, OutgoingSink& sink);
   /// The bytes of each are its result, or its JobError buffer, or one built of its ErrorText.
   void results(std::span<const core::ResultOut> results, OutgoingSink& sink);
   void progress(std::span<const core::ProgressOut> words, OutgoingSink& sink);

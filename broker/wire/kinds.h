@@ -59,6 +59,8 @@ inline constexpr std::array kKindRules = {
     KindRule{Body::DeadQuery, kFromOperator},
     KindRule{Body::DeadPage, kFromBroker},
     KindRule{Body::DeadImport, kFromOperator},
+    KindRule{Body::Checkpoints, kFromWorker},
+    KindRule{Body::CheckpointAck, kFromBroker},
 };
 
 static_assert(kKindRules.size() == static_cast<std::size_t>(Body::MAX));

@@ -19,6 +19,7 @@ struct ProtocolLimits {
   std::uint32_t max_error_bytes = 65'536;
   std::uint32_t session_timeout_ms = 30'000;
   std::uint32_t heartbeat_ms = 2'000;
+  std::uint32_t max_checkpoint_bytes = 65'536;
 };
 
 /// The protocol version that Hello and Welcome name.

@@ -266,6 +266,7 @@ std::string EngineAudit::check_idle() {
   if (!e.dedups_.empty() || !e.dedup_ends_.empty()) return "dedup keys are left after their time";
   if (e.timers_.size() > 1'024) return "timers are left";
   if (!e.late_marks_.empty()) return "late marks are left";
+  if (e.checkpoints_.size() != 0 || e.checkpoints_.bytes() != 0) return "checkpoints are left";
   if (e.sweeps_.size() != 0 || !e.dropping_.empty()) return "sweeps are left";
   return {};
 }

@@ -169,6 +169,12 @@ const char* name_of(Met met) {
       return "progress pushed";
     case Met::kProgressStored:
       return "progress stored";
+    case Met::kCheckpointStored:
+      return "checkpoint stored";
+    case Met::kCheckpointRefused:
+      return "checkpoint refused";
+    case Met::kResumed:
+      return "resumed from a checkpoint";
     case Met::kIdleRecall:
       return "recalled for an idle worker";
     case Met::kTypeDeclared:

@@ -66,6 +66,8 @@ void Disk::check_bounds(const core::Batch& batch) const {
   for (std::size_t i = 0; i + 1 < batch.jobs.size(); ++i) {
     bytes += batch.jobs[i].job.payload.size() + batch.jobs[i].job.result.size();
   }
+  for (std::size_t i = 0; i + 1 < batch.checkpoints.size(); ++i)
+    bytes += batch.checkpoints[i].checkpoint.bytes.size();
   if (bytes > config_.max_batch_bytes)
     throw Violation("a batch with more bytes than max_batch_bytes");
 }
@@ -91,6 +93,16 @@ void Disk::apply(const Transaction& transaction) {
   for (const core::ProgressWrite& word : batch.progress) {
     if (!find(word.id)) ledger_.violated("progress of a job that is not there", word.id);
     if (!again) ledger_.progress_written(word);
+  }
+  for (const core::CheckpointWrite& write : batch.checkpoints) {
+    if (!find(write.id)) ledger_.violated("a checkpoint of a job that is not there", write.id);
+    remember(write.id);
+    jobs_.at(write.id).checkpoint = write.checkpoint;
+    if (!again && write.checkpoint) ledger_.checkpoint_written(write);
+  }
+  for (const core::JobWrite& change : batch.jobs) {
+    if (core::is_final(change.job.state) && jobs_.at(change.job.id).checkpoint)
+      ledger_.violated("a job that has ended keeps its checkpoint", change.job.id);
   }
   for (const core::JobRemoval& removal : batch.removals) {
     const DiskJob* job = find(removal.id);

@@ -24,6 +24,7 @@ struct DiskJob {
   core::JobRecord job;  // views are into the disk's names
   core::Bytes payload;
   std::vector<core::Attempt> attempts;
+  core::Checkpoint checkpoint;
 };
 
 /// A transaction that was given to the store.

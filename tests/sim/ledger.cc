@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 
 #include "core/admission.h"
 
@@ -18,6 +19,13 @@ Buffer result_bytes(const LeaseToken& token, const JobId& job, std::size_t paddi
   Buffer bytes(32 + padding, 0x2e);
   std::copy(token.bytes.begin(), token.bytes.end(), bytes.begin());
   std::copy(job.bytes.begin(), job.bytes.end(), bytes.begin() + 16);
+  return bytes;
+}
+
+Buffer checkpoint_bytes(const LeaseToken& token, std::uint32_t number) {
+  Buffer bytes(token.bytes.begin(), token.bytes.end());
+  bytes.resize(bytes.size() + sizeof number);
+  std::memcpy(bytes.data() + token.bytes.size(), &number, sizeof number);
   return bytes;
 }
 
@@ -166,6 +174,56 @@ void Ledger::progress_written(const core::ProgressWrite& write) {
   run.words_stored = static_cast<std::uint32_t>(write.progress.value);
 }
 
+std::pair<Run*, std::uint32_t> Ledger::saved(const JobId& job, ByteSpan bytes) {
+  LeaseToken token;
+  std::uint32_t number = 0;
+  if (bytes.size() != token.bytes.size() + sizeof number)
+    violated("a checkpoint of another size", job);
+  std::memcpy(token.bytes.data(), bytes.data(), token.bytes.size());
+  std::memcpy(&number, bytes.data() + token.bytes.size(), sizeof number);
+  Run& run = this->run(token);
+  if (run.job != job) violated("the checkpoint of another job", job);
+  if (number == 0 || number > run.saves) violated("a checkpoint that nobody saved", job);
+  return {&run, number};
+}
+
+void Ledger::checkpoint_written(const core::CheckpointWrite& write) {
+  const auto [run, number] = saved(write.id, write.checkpoint.bytes.span());
+  coverage_.met(Met::kCheckpointStored);
+  run->saves_stored = std::max(run->saves_stored, number);
+}
+
+void Ledger::checkpoint_acknowledged(std::uint64_t endpoint, const wire::CheckpointAckHead& head) {
+  const auto token = id_of<LeaseToken>(head.token());
+  Run& run = this->run(token);
+  if (head.code() != wire::Code::Unspecified) {
+    coverage_.met(Met::kCheckpointRefused);
+    return;
+  }
+  if (head.number() > run.saves_stored)
+    violated("an acknowledged checkpoint is not in the store", run.job);
+  Truth& known = truth(run.job);
+  if (endpoint != owner_ || run.life != known.lives + known.replays) return;
+  const auto place = std::find(known.runs.begin(), known.runs.end(), token);
+  const auto index = static_cast<std::size_t>(place - known.runs.begin()) + 1;
+  known.saved = std::max(known.saved, std::pair(index, head.number()));
+}
+
+void Ledger::check_resumed(const Truth& known, const Run& run, const JobId& id,
+                           const wire::DispatchExtra* extra, ByteSpan blob) {
+  std::pair<std::size_t, std::uint32_t> found{};
+  if (extra && extra->checkpoint_encoding() != wire::Encoding::Unspecified) {
+    coverage_.met(Met::kResumed);
+    const auto [saver, number] =
+        saved(id, blob.subspan(extra->checkpoint_offset(), extra->checkpoint_size()));
+    if (saver->life != run.life) violated("a checkpoint from before a replay", id);
+    const auto place = std::find_if(known.runs.begin(), known.runs.end(),
+                                    [&](const auto& token) { return &runs_.at(token) == saver; });
+    found = {static_cast<std::size_t>(place - known.runs.begin()) + 1, number};
+  }
+  if (found < known.saved) violated("an acknowledged checkpoint is lost", id);
+}
+
 void Ledger::cancel_reply_sent(std::uint64_t endpoint, const wire::CancelHead& head) {
   const auto id = id_of<JobId>(head.id());
   Truth& known = truth(id);
@@ -189,7 +247,8 @@ void Ledger::cancel_reply_sent(std::uint64_t endpoint, const wire::CancelHead& h
   }
 }
 
-void Ledger::dispatched(std::uint64_t endpoint, const wire::DispatchHead& head, ByteSpan payload) {
+void Ledger::dispatched(std::uint64_t endpoint, const wire::DispatchHead& head,
+                        const wire::DispatchExtra* extra, ByteSpan payload) {
   const auto id = id_of<JobId>(head.job());
   const auto token = id_of<LeaseToken>(head.token());
   Truth& known = truth(id);
@@ -216,7 +275,9 @@ void Ledger::dispatched(std::uint64_t endpoint, const wire::DispatchHead& head, 
   run.timeout_ms = head.timeout_ms();
   run.attempt = head.attempt();
   run.granted_at = agenda_.steady();
+  run.life = known.lives + known.replays;
   known.runs.push_back(token);
+  if (endpoint == owner_) check_resumed(known, run, id, extra, payload);
   const ByteSpan bytes = head.payload_size() == 0
                              ? ByteSpan{}
                              : payload.subspan(head.payload_offset(), head.payload_size());
@@ -295,6 +356,7 @@ void Ledger::inserted(const core::JobRecord& job, core::Wall now) {
   if (known.invalid) violated("an invalid job was stored", job.id);
   if (known.lives > 0 && !known.removed) violated("a job was taken in twice", job.id);
   ++known.lives;
+  known.saved = {};
   known.stored = true;
   known.removed = false;
   known.queue = job.queue;
@@ -500,6 +562,7 @@ void Ledger::replayed(const core::JobRecord& job) {
   if (known.removed) violated("replayed after it was removed", job.id);
   known.end = State::kNone;
   ++known.replays;
+  known.saved = {};
   coverage_.met(Met::kReplayed);
   if (known.queue != job.queue) coverage_.met(Met::kReplayMoved);
   known.queue = job.queue;

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "core/config.h"
@@ -39,6 +40,9 @@ struct Run {
   std::uint32_t words = 0;         // said of its progress
   std::uint32_t words_told = 0;    // the last that a watcher was told
   std::uint32_t words_stored = 0;  // ... that the store was given
+  std::uint32_t saves = 0;         // checkpoints that it has made
+  std::uint32_t saves_stored = 0;  // ... that the store was given
+  std::uint32_t life = 0;          // of its job: a replay, or the id again, begins another one
   core::Steady granted_at{};
   core::Steady started_at{};
   core::Outcome reported = core::Outcome::kNone;  // what its worker says of it
@@ -64,6 +68,9 @@ struct Truth {
   std::uint32_t replays = 0;  // over all lives
   std::uint32_t lives = 0;
   std::vector<core::LeaseToken> runs;
+  /// The latest checkpoint of this life that was acknowledged: its run's place in `runs`, and its
+  /// number.
+  std::pair<std::size_t, std::uint32_t> saved{};
   core::Steady first_sent{};
 };
 
@@ -94,7 +101,9 @@ class Ledger {
   void progress_sent(std::uint64_t endpoint, const wire::ProgressView& view, ByteSpan blob);
   void cancel_reply_sent(std::uint64_t endpoint, const wire::CancelHead& head);
   void recall_sent(const core::LeaseToken& token);
-  void dispatched(std::uint64_t endpoint, const wire::DispatchHead& head, ByteSpan payload);
+  void dispatched(std::uint64_t endpoint, const wire::DispatchHead& head,
+                  const wire::DispatchExtra* extra, ByteSpan blob);
+  void checkpoint_acknowledged(std::uint64_t endpoint, const wire::CheckpointAckHead& head);
 
   // ---- from workers
   void started(const core::LeaseToken& token);
@@ -108,6 +117,7 @@ class Ledger {
   void attempt_written(const core::JobRecord& job, const core::Attempt& attempt);
   void ended(const core::JobRecord& job);
   void running_written(const core::JobRecord& job);
+  void checkpoint_written(const core::CheckpointWrite& write);
   void progress_written(const core::ProgressWrite& write);
   void removed(const core::JobId& id, core::Steady now);
   void replayed(const core::JobRecord& job);
@@ -146,6 +156,10 @@ class Ledger {
  private:
   /// The run that a word of progress is about, by what the word says of itself.
   Run& spoken(const core::JobId& job, std::string_view message, float value);
+  /// The run that saved a checkpoint of the job, and which of its run's it is.
+  std::pair<Run*, std::uint32_t> saved(const core::JobId& job, ByteSpan bytes);
+  void check_resumed(const Truth& known, const Run& run, const core::JobId& id,
+                     const wire::DispatchExtra* extra, ByteSpan blob);
   bool superseded(const Run& run) const { return run.outdated || run.superseded_by == owner_; }
   /// What may have judged the job: its own policy over its type's; and, as long as no worker has
   /// told the broker the type's, over the broker's.
@@ -176,6 +190,9 @@ class Ledger {
   bool replay_asked_ = false;
   bool drop_asked_ = false;
 };
+
+/// A checkpoint's bytes name the lease, and say which of its own it is.
+Buffer checkpoint_bytes(const core::LeaseToken& token, std::uint32_t number);
 
 /// A result's bytes name the lease and the job, so that whoever gets them can tell whose they are.
 Buffer result_bytes(const core::LeaseToken& token, const core::JobId& job, std::size_t padding);

@@ -170,6 +170,19 @@ Packet progress(const core::LeaseToken& token, std::uint32_t word) {
                 Buffer(text.begin(), text.end()));
 }
 
+Packet checkpoints(std::span<const SaveNote> notes) {
+  FlatBufferBuilder b;
+  std::vector<wire::CheckpointHead> heads;
+  Buffer blob;
+  for (const SaveNote& note : notes) {
+    heads.emplace_back(to_wire(note.token), note.number, static_cast<std::uint32_t>(blob.size()),
+                       static_cast<std::uint32_t>(note.bytes.size()), wire::Encoding::Bytes);
+    blob.insert(blob.end(), note.bytes.begin(), note.bytes.end());
+  }
+  const auto list = b.CreateVectorOfStructs(heads);
+  return finish(b, wire::Body::Checkpoints, wire::CreateCheckpoints(b, list), std::move(blob));
+}
+
 Packet hand_back(std::span<const core::LeaseToken> tokens) {
   FlatBufferBuilder b;
   const auto list = b.CreateVectorOfStructs(ids_of(tokens));

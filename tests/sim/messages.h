@@ -72,6 +72,12 @@ Packet ready(const std::vector<std::string>& queues, const std::vector<std::stri
 Packet results(std::uint64_t sequence, std::span<const ResultNote> results);
 /// A worker's word about one of its leases: the number of the word, and the lease in the message.
 Packet progress(const core::LeaseToken& token, std::uint32_t word);
+struct SaveNote {
+  core::LeaseToken token;
+  std::uint32_t number = 0;
+  Buffer bytes;
+};
+Packet checkpoints(std::span<const SaveNote> notes);
 Packet hand_back(std::span<const core::LeaseToken> tokens);
 Packet worker_down(std::uint64_t worker, core::WorkerEnd end,
                    const std::vector<LeaseNote>& running);

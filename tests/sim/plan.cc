@@ -116,6 +116,7 @@ Plan draw_plan(std::uint64_t seed, bool thorough) {
   plan.expiring = static_cast<double>(dice.between(0, 25)) / 100;
   plan.cancel = static_cast<double>(dice.between(0, 15)) / 100;
   plan.progress = dice.chance(0.5) ? 0.0 : static_cast<double>(dice.between(5, 60)) / 100;
+  plan.checkpoint = dice.chance(0.5) ? 0.0 : static_cast<double>(dice.between(5, 60)) / 100;
   plan.payload_most = dice.chance(0.5) ? 200 : 4'000;
   plan.run_most = Millis(dice.chance(0.6) ? dice.between(2, 60) : dice.between(60, 900));
   plan.has_operator = dice.chance(0.6);

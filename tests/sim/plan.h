@@ -76,7 +76,8 @@ struct Plan {
   double invalid = 0.03;
   double cancel = 0.05;
   double own_retry = 0.4;
-  double progress = 0.1;  // of the runs that say how far they are
+  double progress = 0.1;    // of the runs that say how far they are
+  double checkpoint = 0.1;  // of the runs that save how far they are
   std::size_t payload_most = 2'000;
   core::Millis run_most{200};
 };

@@ -74,6 +74,7 @@ ports::StoredJob SimStore::look(const core::JobId& id, bool payload) const {
   out.origin = job->job.origin;
   if (payload) out.job.payload = job->payload;
   out.attempts = job->attempts;
+  out.checkpoint = job->checkpoint;
   if (!job->attempts.empty() && job->attempts.back().generation == job->job.generation) {
     out.error = job->attempts.back().error;
     out.error_type = job->attempts.back().error_type;

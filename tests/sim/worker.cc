@@ -140,6 +140,7 @@ void Worker::receive(const wire::Message& message, ByteSpan blob) {
         broker_ = id_of<core::HostId>(*message.body_as_Welcome()->broker()).bytes[15];
         session_timeout_ = Millis(message.body_as_Welcome()->limits()->session_timeout_ms());
         say_ready();
+        save_again();
         for (Held& held : held_) {
           if (held.at != At::kSent) continue;
           held.at = At::kFinished;
@@ -174,6 +175,9 @@ void Worker::receive(const wire::Message& message, ByteSpan blob) {
       break;
     case wire::Body::ResultAck:
       if (greeted_) take(*message.body_as_ResultAck());  // else it belongs to the session before
+      break;
+    case wire::Body::CheckpointAck:
+      take(*message.body_as_CheckpointAck());
       break;
     case wire::Body::Revoke:
       for (const wire::Id* token : *message.body_as_Revoke()->tokens()) {
@@ -283,6 +287,7 @@ void Worker::start(Held& held) {
   if (agent_) agent_->started(*this, token, held.timeout_ms);
   Micros takes = dice_.chance(0.3) ? dice_.span(Micros(5), Micros(2'000))
                                    : dice_.span(Micros(5), plan.run_most);
+  if (dice_.chance(plan.checkpoint)) save(token);
   if (!scene_.calm && dice_.chance(plan.crash)) {
     scene_.agenda.after(takes, [this, token] {
       if (!alive_ || wedged_ || !runs(token)) return;
@@ -318,6 +323,37 @@ void Worker::speak(const LeaseToken& token) {
     if (agent_ && dice_.chance(0.1)) agent_->say(token, run.words);
     speak(token);
   });
+}
+
+void Worker::save(const LeaseToken& token) {
+  const Micros pause = dice_.chance(0.5) ? dice_.span(Micros(0), Micros(10'000))
+                                         : dice_.span(Micros(0), Micros(300'000));
+  scene_.agenda.after(pause, [this, token] {
+    Held* const held = find(token);
+    if (!alive_ || wedged_ || !held || held->at != At::kRunning) return;
+    Run& run = scene_.ledger.run(token);
+    held->unsettled_save = ++run.saves;
+    const SaveNote note{token, run.saves, checkpoint_bytes(token, run.saves)};
+    if (greeted_) send(checkpoints({&note, 1}));
+    save(token);
+  });
+}
+
+void Worker::save_again() {
+  std::vector<SaveNote> notes;
+  for (const Held& held : held_) {
+    if (held.unsettled_save != 0)
+      notes.push_back(
+          {held.token, held.unsettled_save, checkpoint_bytes(held.token, held.unsettled_save)});
+  }
+  if (!notes.empty()) send(checkpoints(notes));
+}
+
+void Worker::take(const wire::CheckpointAck& ack) {
+  for (const wire::CheckpointAckHead* head : *ack.heads()) {
+    Held* const held = find(id_of<LeaseToken>(head->token()));
+    if (held && held->unsettled_save <= head->number()) held->unsettled_save = 0;
+  }
 }
 
 void Worker::finish(const LeaseToken& token, Outcome outcome) {

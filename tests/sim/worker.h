@@ -61,6 +61,7 @@ class Worker : public Peer {
     bool cancelled = false;
     ResultNote result;
     std::uint64_t sequence = 0;
+    std::uint32_t unsettled_save = 0;  // its latest checkpoint, until it is acknowledged
   };
 
   void greet();
@@ -73,6 +74,10 @@ class Worker : public Peer {
   void start_some();
   void start(Held& held);
   void speak(const core::LeaseToken& token);
+  /// Saves checkpoint after checkpoint for as long as the run lasts.
+  void save(const core::LeaseToken& token);
+  void save_again();
+  void take(const wire::CheckpointAck& ack);
   void finish(const core::LeaseToken& token, core::Outcome outcome);
   void flush();
   void hand_back_waiting(const std::vector<core::LeaseToken>& only);

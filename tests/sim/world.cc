@@ -346,10 +346,19 @@ void World::sent(std::uint64_t endpoint, const wire::Message& message, ByteSpan 
                            core::Wall(Millis(queue->since_ms())));
       break;
     }
-    case wire::Body::Dispatch:
-      for (const wire::DispatchHead* head : *message.body_as_Dispatch()->heads())
-        ledger_.dispatched(endpoint, *head, blob);
+    case wire::Body::CheckpointAck:
+      for (const wire::CheckpointAckHead* head : *message.body_as_CheckpointAck()->heads())
+        ledger_.checkpoint_acknowledged(endpoint, *head);
       break;
+    case wire::Body::Dispatch: {
+      const wire::Dispatch& dispatch = *message.body_as_Dispatch();
+      for (const wire::DispatchHead* head : *dispatch.heads()) {
+        const wire::DispatchExtra* extra =
+            head->extra() == 0 ? nullptr : dispatch.extras()->Get(head->extra() - 1U);
+        ledger_.dispatched(endpoint, *head, extra, blob);
+      }
+      break;
+    }
     default:
       break;
   }

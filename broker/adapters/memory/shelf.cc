@@ -54,6 +54,10 @@ void Shelf::apply(const core::Batch& batch) {
     save(jobs_, word.id, change.jobs);
     jobs_.at(word.id).job.progress = word.progress;
   }
+  for (const core::CheckpointWrite& write : batch.checkpoints) {
+    save(jobs_, write.id, change.jobs);
+    jobs_.at(write.id).job.checkpoint = write.checkpoint;
+  }
   for (const core::JobRemoval& removal : batch.removals) {
     save(jobs_, removal.id, change.jobs);
     jobs_.erase(removal.id);

@@ -28,6 +28,8 @@ Transaction BatchWriter::write(const core::Batch& batch, std::string&& storage) 
   std::size_t bytes = 0;
   for (const core::JobWrite& write : batch.jobs)
     bytes += kAround + write.job.payload.size() + write.job.result.size();
+  for (const core::CheckpointWrite& write : batch.checkpoints)
+    bytes += kAround / 2 + write.checkpoint.bytes.size();
   out_.reserve(bytes);
   begin_transaction(out_);
   for (const core::JobWrite& job : batch.jobs) write_job(job);
@@ -38,6 +40,7 @@ Transaction BatchWriter::write(const core::Batch& batch, std::string&& storage) 
     out_.arg("1");
   }
   for (const core::ProgressWrite& word : batch.progress) jobs_.write(word, out_);
+  for (const core::CheckpointWrite& write : batch.checkpoints) jobs_.write(write, out_);
   write_removals(batch);
   moves_.write(keys_, out_);
   moves_.write_queues(keys_, out_);

@@ -145,6 +145,11 @@ bool read_field(Field field, std::string_view text, ports::StoredJob& stored) {
       return true;
     case Field::kProgressAt:
       return read_wall(text, stored.progress.at);
+    case Field::kCheckpointEncoding:
+      return read_name(kEncodingNames, text, stored.checkpoint.encoding);
+    case Field::kCheckpoint:
+      stored.checkpoint.bytes = core::Bytes::copy_of(text);
+      return true;
     case Field::kResultEncoding:
       return read_name(kEncodingNames, text, job.result_encoding);
     case Field::kResult:

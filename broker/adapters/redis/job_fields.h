@@ -36,6 +36,8 @@ enum class Field : std::uint8_t {
   kWorker,
   kStarted,
   kOrigin,
+  kCheckpointEncoding,
+  kCheckpoint,
   // not read at recovery
   kFinished,
   kRun,
@@ -76,6 +78,8 @@ inline constexpr std::array<Bulk, static_cast<std::size_t>(Field::kPayload) + 1>
     "worker",
     "started_ms",
     "origin",
+    "checkpoint_encoding",
+    "checkpoint",
     "finished_ms",
     "run_us",
     "reason",

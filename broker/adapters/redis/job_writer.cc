@@ -60,6 +60,16 @@ void JobWriter::write(const core::ProgressWrite& word, CommandBuffer& out) {
   out.number(word.progress.at.time_since_epoch().count());
 }
 
+void JobWriter::write(const core::CheckpointWrite& write, CommandBuffer& out) {
+  const core::Checkpoint& checkpoint = write.checkpoint;
+  out.next(checkpoint ? Bulk("HSET") : Bulk("HDEL"), checkpoint ? 6 : 4);
+  out.id(keys_.job, write.id);
+  out.literal(bulk_of(Field::kCheckpointEncoding));
+  if (checkpoint) out.literal(bulk_of(checkpoint.encoding));
+  out.literal(bulk_of(Field::kCheckpoint));
+  if (checkpoint) out.arg(checkpoint.bytes.view());
+}
+
 void JobWriter::write_once(const core::JobRecord& job, CommandBuffer& out) {
   put_text(out, Field::kQueue, job.queue);
   if (!job.origin.empty()) put_text(out, Field::kOrigin, job.origin);

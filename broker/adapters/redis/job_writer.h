@@ -17,6 +17,7 @@ class JobWriter {
   explicit JobWriter(const Keys& keys) : keys_(keys) {}
   void write(const core::JobWrite& write, CommandBuffer& out);
   void write(const core::ProgressWrite& word, CommandBuffer& out);
+  void write(const core::CheckpointWrite& write, CommandBuffer& out);
 
  private:
   void write_once(const core::JobRecord& job, CommandBuffer& out);

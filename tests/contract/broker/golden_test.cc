@@ -280,6 +280,34 @@ TEST_F(GoldenTest, HandBackWorkerDownAndProgress) {
   EXPECT_EQ(progress.notes[0].message, "half");
 }
 
+TEST_F(GoldenTest, CheckpointsAreDecodedHandedOnAndAcknowledged) {
+  const auto saved = decoded<core::CheckpointsReported>("checkpoints");
+  ASSERT_EQ(saved.notes.size(), 1U);
+  EXPECT_EQ(saved.notes[0].token, token(40));
+  EXPECT_EQ(saved.notes[0].number, 7U);
+  EXPECT_EQ(saved.notes[0].encoding, core::Encoding::kJson);
+  EXPECT_EQ(text(saved.notes[0].bytes), "[37]");
+
+  core::DispatchOut dispatch;
+  dispatch.session = kSession;
+  dispatch.token = token(40);
+  dispatch.job = job(56);
+  dispatch.payload = core::Bytes::copy_of(std::string_view("hello"));
+  dispatch.timeout = core::Millis{30000};
+  dispatch.type = 1;
+  dispatch.attempt = 2;
+  dispatch.encoding = core::Encoding::kUtf8;
+  dispatch.priority = 4;
+  dispatch.checkpoint = {core::Encoding::kJson, core::Bytes::copy_of(std::string_view("[37]"))};
+  core::Effects effects;
+  effects.dispatches = {dispatch};
+  expect_encoded(effects, "dispatch_checkpoint");
+  effects = {};
+  effects.checkpoint_acks = {{kSession, token(40), 7, core::Code::kNone},
+                             {kSession, token(80), 1, core::Code::kStaleLease}};
+  expect_encoded(effects, "checkpoint_ack");
+}
+
 TEST_F(GoldenTest, MessagesOfTheSession) {
   WelcomeOut welcome;
   welcome.session = core::SessionId{77};
@@ -378,19 +406,28 @@ TEST_F(GoldenTest, DispatchIsEncoded) {
   auto options = std::make_shared<core::JobOptions>();
   options->headers = {{"trace", "abc"}};
   core::Effects effects;
-  effects.dispatches = {
-      {kSession,
-       token(40),
-       job(56),
-       core::Bytes::copy_of(std::string_view("hello")),
-       core::Millis{30000},
-       1,
-       1,
-       core::Encoding::kUtf8,
-       4,
-       {}},
-      {kSession, token(80), job(96), core::Bytes::copy_of(std::string_view("123")),
-       core::Millis{1000}, 0, 2, core::Encoding::kBytes, 9, options}};
+  effects.dispatches = {{kSession,
+                         token(40),
+                         job(56),
+                         core::Bytes::copy_of(std::string_view("hello")),
+                         core::Millis{30000},
+                         1,
+                         1,
+                         core::Encoding::kUtf8,
+                         4,
+                         {},
+                         {}},
+                        {kSession,
+                         token(80),
+                         job(96),
+                         core::Bytes::copy_of(std::string_view("123")),
+                         core::Millis{1000},
+                         0,
+                         2,
+                         core::Encoding::kBytes,
+                         9,
+                         options,
+                         {}}};
   expect_encoded(effects, "dispatch");
 }
 

@@ -630,6 +630,49 @@ TYPED_TEST_P(StoreContract, ARunningJobsLatestWordIsKeptAndChangesNothingElse) {
   EXPECT_EQ(broker.everything(), (std::map<std::string, std::string>{}));
 }
 
+TYPED_TEST_P(StoreContract, ACheckpointIsKeptAndRecoveredUntilItIsTakenAway) {
+  Driver broker = this->broker();
+  broker.open();
+  core::Batch first = batch(1);
+  first.jobs = {queued(1), queued(2)};
+  broker.commit(first);
+  const auto before = broker.everything();
+  core::Batch second = batch(2);
+  const core::Bytes three = core::Bytes::copy_of(std::string_view("a\0b", 3));
+  second.checkpoints.push_back({id(1), {core::Encoding::kBytes, three}});
+  second.checkpoints.push_back({id(2), {core::Encoding::kJson, core::Bytes::copy_of("[1]")}});
+  broker.commit(second);
+  core::Batch third = batch(3);
+  // An empty one is one.
+  const core::Bytes empty = core::Bytes::copy_of(std::string_view());
+  third.checkpoints.push_back({id(2), {core::Encoding::kUtf8, empty}});
+  third.jobs.push_back(changed(queued(2), core::State::kScheduled));
+  third.jobs.back().job.due = wall(9'000);
+  broker.commit(third);
+  const std::string name = "job " + core::to_string(id(1));
+  EXPECT_EQ(broker.everything().at(name),
+            before.at(name) + " checkpoint_encoding=1 checkpoint='" + std::string("a\0b", 3) + "'");
+
+  Driver next = this->broker();
+  next.open();
+  auto page = next->recover_jobs();
+  ASSERT_TRUE(static_cast<bool>(page));
+  ASSERT_EQ(page->jobs.size(), 2U);
+  for (const ports::StoredJob& job : page->jobs) {
+    const bool is_first = job.id == id(1);
+    EXPECT_TRUE(job.checkpoint);
+    EXPECT_EQ(job.checkpoint.encoding, is_first ? core::Encoding::kBytes : core::Encoding::kUtf8);
+    EXPECT_EQ(job.checkpoint.bytes.view(), is_first ? three.view() : std::string_view());
+  }
+
+  core::Batch fourth = batch(4);
+  fourth.jobs.push_back(changed(queued(1), core::State::kSucceeded));
+  fourth.jobs.back().job.finished = wall(3'000);
+  fourth.checkpoints.push_back({id(1), {}});
+  next.commit(fourth);
+  EXPECT_THAT(next.everything().at(name), ::testing::Not(::testing::HasSubstr("checkpoint")));
+}
+
 TYPED_TEST_P(StoreContract, WhatWorkersDeclareOfATypeIsRecovered) {
   Driver broker = this->broker();
   broker.open();
@@ -1059,7 +1102,8 @@ REGISTER_TYPED_TEST_SUITE_P(
     LostBatchesThatMemoryDoesNotHoldEndEverything, AnEmptiedStoreEndsEverything,
     AJobsLifeLeavesNothingBehindOfWhatIsOver, AJobThatStartsAndEndsWithinABatchIsWrittenOnce,
     AFinishedJobIsKeptUntilItIsRemoved, ARunningJobsLatestWordIsKeptAndChangesNothingElse,
-    WhatWorkersDeclareOfATypeIsRecovered, AFinishedJobIsRecoveredWithTheTimeAtWhichItGoesByItself,
+    ACheckpointIsKeptAndRecoveredUntilItIsTakenAway, WhatWorkersDeclareOfATypeIsRecovered,
+    AFinishedJobIsRecoveredWithTheTimeAtWhichItGoesByItself,
     WhatIsGoneIsRecoveredAsOfTheLastRemovals, DedupKeysAreRecoveredWithTheTimeThatIsLeft,
     AHostIsRecoveredUntilItHasLeft, ContractsThatAreKeptReplaceAllOthersAndOutliveTheBroker,
     QuestionsAreAnsweredInTheirOrder, MoreQuestionsThanTheBoundAreTurnedAway,

@@ -192,6 +192,10 @@ std::string describe(const ports::StoredJob& stored) {
   number("reason", static_cast<int>(job.reason));
   number("result_encoding", static_cast<int>(job.result_encoding));
   if (job.result) add("result", "'" + std::string(job.result.view()) + "'");
+  if (stored.checkpoint) {
+    number("checkpoint_encoding", static_cast<int>(stored.checkpoint.encoding));
+    add("checkpoint", "'" + std::string(stored.checkpoint.bytes.view()) + "'");
+  }
   if (stored.progress.at != core::Wall{}) {
     number("progress", stored.progress.value);
     add("progress_message", "'" + std::string(stored.progress.message.view()) + "'");

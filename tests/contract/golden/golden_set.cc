@@ -150,7 +150,8 @@ std::vector<Golden> golden_messages(const Schema& schema) {
               R"(, "epoch": 5, "session": 77, "durability": "Fsynced", "replicas": 0, "now_ms": 1700000000000,
                           "version": "0.1.0", "limits": {"max_payload_bytes": 33554432, "max_jobs_per_message": 1024,
                           "window_jobs": 16384, "window_bytes": 67108864, "max_name_bytes": 128, "max_error_bytes": 65536,
-                          "max_message_bytes": 34603008, "session_timeout_ms": 30000, "heartbeat_ms": 2000})"));
+                          "max_message_bytes": 34603008, "session_timeout_ms": 30000, "heartbeat_ms": 2000,
+                          "max_checkpoint_bytes": 65536})"));
   add("refused", "broker",
       body(
           "Refused",
@@ -233,6 +234,15 @@ std::vector<Golden> golden_messages(const Schema& schema) {
                            "encoding": "Bytes", "priority": 9, "extra": 1}],
                            "extras": [{"headers": [{"key": "trace", "value": "abc"}]}])"),
       bytes("hello123"));
+  add("dispatch_checkpoint", "broker",
+      body(
+          "Dispatch",
+          "\"heads\": [{\"token\": " + id_text(40) + ", \"job\": " + id_text(56) +
+              R"(, "payload_offset": 0, "payload_size": 5, "timeout_ms": 30000, "type": 1, "attempt": 2,
+                           "encoding": "Utf8", "priority": 4, "extra": 1}],
+                           "extras": [{"checkpoint_offset": 5, "checkpoint_size": 4,
+                           "checkpoint_encoding": "Json"}])"),
+      bytes("hello[37]"));
   add("results", "worker",
       body("Results", "\"sequence\": 6, \"heads\": [" + result_head(40, 0, 2, "Succeeded", "Json") +
                           ", " + result_head(80, 2, error.size(), "Raised", "Unspecified") + "]"),
@@ -256,6 +266,14 @@ std::vector<Golden> golden_messages(const Schema& schema) {
       body("Progress", "\"heads\": [{\"token\": " + id_text(40) +
                            R"(, "value": 0.5, "message_offset": 0, "message_size": 4}])"),
       bytes("half"));
+  add("checkpoints", "worker",
+      body("Checkpoints", "\"heads\": [{\"token\": " + id_text(40) +
+                              R"(, "number": 7, "offset": 1, "size": 4, "encoding": "Json"}])"),
+      bytes("_[37]"));
+  add("checkpoint_ack", "broker",
+      body("CheckpointAck", "\"heads\": [{\"token\": " + id_text(40) +
+                                R"(, "number": 7, "code": "Unspecified"}, {"token": )" +
+                                id_text(80) + R"(, "number": 1, "code": "StaleLease"}])"));
   add("progress_push", "broker",
       body(
           "ProgressPush",

@@ -7,7 +7,7 @@ import os
 import time
 from dataclasses import dataclass
 
-from jobwire import App, Ctx, Reject, Retry, RetryPolicy
+from jobwire import App, CheckpointError, Ctx, Reject, Retry, RetryPolicy
 
 app = App("handling")
 
@@ -46,6 +46,25 @@ def fails_until(ctx: Ctx[None], attempt: int) -> int:
     if ctx.attempt < attempt:
         raise ValueError(f"attempt {ctx.attempt}")
     return ctx.attempt
+
+
+@app.job
+def goes_on(ctx: Ctx[None], attempts: int) -> list[int]:
+    """Saves for the next attempt which ones there were."""
+    seen: list[int] = [*ctx.resume(list, []), ctx.attempt]
+    ctx.checkpoint(seen)
+    if ctx.attempt < attempts:
+        raise ValueError(f"attempt {ctx.attempt}")
+    return seen
+
+
+@app.job
+def saves_too_much(ctx: Ctx[None]) -> int:
+    try:
+        ctx.checkpoint(bytes(65537), flush=True)
+    except CheckpointError as refused:
+        return refused.code
+    return 0
 
 
 @app.job(retry=RetryPolicy.fixed("10ms", attempts=2, timeouts=1), timeout="50ms")

@@ -19,11 +19,13 @@ from handling_app import (
     echo,
     fails,
     fails_until,
+    goes_on,
     hangs,
     has_its_own_rules,
     on_a_loop,
     rejects,
     returns_what_cannot_travel,
+    saves_too_much,
 )
 from jobwire import (
     AlreadyFinal,
@@ -42,6 +44,7 @@ from jobwire import (
     RetryPolicy,
     UnknownJob,
 )
+from jobwire._wire import Code
 from jobwire.testing import AppTest
 from rig import Rig
 
@@ -183,6 +186,21 @@ def test_rules_of_a_type_hold_for_jobs_that_say_nothing(world: World) -> None:
     own = has_its_own_rules.using(retry=RetryPolicy.fixed("10ms", attempts=3)).enqueue(0)
     dead(world.end_of(own), DeadReason.RAISED, 3)
     dead(world.end_of_timeouts(has_its_own_rules.enqueue(60)), DeadReason.TIMED_OUT, 1)
+
+
+def test_attempt_gets_what_the_one_before_saved(world: World) -> None:
+    handle = goes_on.using(retry=QUICK).enqueue(3)
+    world.end_of(handle)
+    assert handle.value() == [1, 2, 3]
+    other = goes_on.using(retry=QUICK).enqueue(1)
+    world.end_of(other)
+    assert other.value() == [1]
+
+
+def test_checkpoint_over_the_limit_is_refused_by_its_code(world: World) -> None:
+    handle = saves_too_much.enqueue()
+    world.end_of(handle)
+    assert handle.value() == Code.TooLarge
 
 
 def test_exception_named_as_fatal_ends_the_job(world: World) -> None:

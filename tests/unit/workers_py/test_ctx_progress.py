@@ -25,6 +25,8 @@ def made() -> tuple[Ctx[None], Told]:
         deps=None,
         cancelled=lambda: False,
         tell=lambda value, message: told.append((value, message)),
+        saved=(0, b""),
+        save=lambda encoding, data, wait_s: None,
     )
     return ctx, told
 

@@ -31,6 +31,8 @@ def make_ctx(head: Any, name: str, deps: Any) -> Ctx[Any]:
         deps=deps,
         cancelled=lambda: False,
         tell=lambda value, message: None,
+        saved=(0, b""),
+        save=lambda encoding, data, wait_s: None,
     )
 
 

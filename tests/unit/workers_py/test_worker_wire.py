@@ -16,6 +16,7 @@ from jobwire._errors import ProtocolError
 from jobwire._heads import RESULT_HEAD, Lease
 from jobwire.wire import Message, Results
 from jobwire.wire.Body import Body
+from jobwire.wire.Encoding import Encoding
 from jobwire.wire.Id import Id
 
 TOKEN = bytes(range(40, 56))
@@ -41,6 +42,8 @@ def result_heads(count: int) -> list[bytes]:
         "ResultView",
         "CancelHead",
         "ProgressView",
+        "CheckpointHead",
+        "CheckpointAckHead",
     ],
 )
 def test_struct_layouts_have_the_generated_size(name: str) -> None:
@@ -53,6 +56,8 @@ def test_struct_layouts_have_the_generated_size(name: str) -> None:
         "ResultView": _heads.RESULT_VIEW,
         "CancelHead": _heads.CANCEL_HEAD,
         "ProgressView": _heads.PROGRESS_VIEW,
+        "CheckpointHead": _heads.CHECKPOINT_HEAD,
+        "CheckpointAckHead": _heads.CHECKPOINT_ACK_HEAD,
     }
     generated = getattr(importlib.import_module(f"jobwire.wire.{name}"), name)
     assert ours[name].size == generated.SizeOf()
@@ -223,11 +228,17 @@ def test_golden_dispatch_is_read(tmp_path: Path) -> None:
             told["priority"],
             told["extra"],
         )
-    told_headers = [
-        {one["key"]: one["value"] for one in extra.get("headers", [])}
+    told_extras = [
+        _messages.Extra(
+            {one["key"]: one["value"] for one in extra.get("headers", [])},
+            (
+                getattr(Encoding, extra["checkpoint_encoding"]),
+                frames[1][extra["checkpoint_offset"] :][: extra["checkpoint_size"]],
+            ),
+        )
         for extra in expected.get("extras", [])
     ]
-    assert message.headers == told_headers
+    assert message.extras == told_extras
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from jobwire._enqueue import AsyncJobHandle, JobHandle, PreparedJob
 from jobwire._errors import (
     AlreadyFinal,
     AppNotFound,
+    CheckpointError,
     ClientError,
     Closed,
     CommandFailed,
@@ -78,6 +79,7 @@ __all__ = [
     "AsyncJobHandle",
     "AsyncOperator",
     "AttemptLog",
+    "CheckpointError",
     "Client",
     "ClientError",
     "ClientStats",

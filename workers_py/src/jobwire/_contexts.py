@@ -3,44 +3,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 from jobwire._ctx import Ctx
 from jobwire._heads import DispatchHead
 from jobwire._slots import Order, Slot
+from jobwire._messages import Extra
 
-Headers = list[dict[str, str]]
-
-_NO_HEADERS: Mapping[str, str] = {}
+_NO_EXTRA = Extra({})
 
 
 class Contexts:
     """One per worker. What it knows comes from the job's slot, so that jobs without a Ctx pay nothing."""
 
     def __init__(self) -> None:
-        # Of a worker that runs one job after the other: its only slot, and the headers of the batch that runs;
+        # Of a worker that runs one job after the other: its only slot, and the extras of the batch that runs;
         # DispatchHead.extra counts from 1 in them.
         self.slot: Slot | None = None
-        self.headers: Headers = []
+        self.extras: list[Extra] = []
         # Of the others, by token.
-        self.running: dict[bytes, tuple[Slot, Headers]] = {}
+        self.running: dict[bytes, tuple[Slot, list[Extra]]] = {}
+        # Takes what an attempt saves: token, encoding, bytes, and how many seconds to wait until it is stored. Set by
+        # the loop.
+        self.save: Callable[[bytes, int, bytes, float | None], None]
         # Runs whose handlers have seen that they are to end, and by which order; the loop takes them out.
         self.seen: dict[bytes, Order] = {}
 
     def make(self, head: DispatchHead, name: str, deps: Any) -> Ctx[Any]:
         token, job, _, _, _, _, attempt, _, _, extra = head
-        slot, headers = self._of(token)
+        slot, extras = self._of(token)
+        also = extras[extra - 1] if extra else _NO_EXTRA
         return Ctx(
             job=job,
             token=token,
             type=name,
             attempt=attempt,
             deadline_ns=slot.deadline_ns(),
-            headers=headers[extra - 1] if extra else _NO_HEADERS,
+            headers=also.headers,
             deps=deps,
             cancelled=lambda: self.cancelled(slot, token),
             tell=lambda value, message: slot.progress(token, value, message),
+            saved=also.checkpoint,
+            save=lambda encoding, data, wait_s: self.save(token, encoding, data, wait_s),
         )
 
     def slot_of(self, token: bytes) -> Slot:
@@ -55,9 +60,9 @@ class Contexts:
             return True
         return False
 
-    def _of(self, token: bytes) -> tuple[Slot, Headers]:
+    def _of(self, token: bytes) -> tuple[Slot, list[Extra]]:
         found = self.running.get(token)
         if found is None:
             assert self.slot is not None, "a job that does not run"
-            found = self.slot, self.headers
+            found = self.slot, self.extras
         return found

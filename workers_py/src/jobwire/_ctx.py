@@ -8,10 +8,15 @@ import math
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
+
+from jobwire._convert import encode_value, reader
+from jobwire._errors import PayloadError
+from jobwire._spans import Span, milliseconds
 
 DepsT = TypeVar("DepsT")
 ItemT = TypeVar("ItemT")
+StateT = TypeVar("StateT")
 
 _MAX_MESSAGE_BYTES = 1024
 # What is told more often than the agent looks is not seen.
@@ -29,6 +34,8 @@ class Ctx(Generic[DepsT]):
         "_clock",
         "_deadline_ns",
         "_job",
+        "_save",
+        "_saved",
         "_tell",
         "attempt",
         "deps",
@@ -50,12 +57,16 @@ class Ctx(Generic[DepsT]):
         deps: DepsT,
         cancelled: Callable[[], bool],
         tell: Callable[[float, bytes], None],
+        saved: tuple[int, bytes],
+        save: Callable[[int, bytes, float | None], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._job = job
         self._deadline_ns = deadline_ns
         self._cancelled = cancelled
         self._tell = tell
+        self._saved = saved
+        self._save = save
         self._clock = clock
         self.token = token
         self.type = type
@@ -118,6 +129,44 @@ class Ctx(Generic[DepsT]):
                 told = now
                 self.progress(number / total if total else number, message)
             yield item
+
+    def checkpoint(self, state: Any, *, flush: bool = False, timeout: Span | None = None) -> None:
+        """Saves the state for the job's next attempt, should this one fail, run out of time or lose its worker: it gets
+        the latest that was stored. Stored means as durable as a receipt; it is dropped when the job ends.
+
+        Costs microseconds: it travels within some 25 ms, and of several in that time the latest does. A worker that is
+        killed before loses it. flush: returns once it is stored, in about a millisecond; timeout: how long it waits for
+        that, as long as the attempt has time unless set. In an `async def` that holds up the event loop:
+        `await asyncio.to_thread(ctx.checkpoint, state, flush=True)` does not.
+
+        state: what a handler may return, encoded at most 64 KiB. Raises ResultError for what cannot travel, and
+        CheckpointError when it is too large or, with flush, when it is not stored; the one before it then stays.
+        """
+        encoding, data = encode_value(state, "the checkpoint's")
+        wait_s = None
+        if flush:
+            wait_s = self.time_left if timeout is None else milliseconds(timeout) / 1000
+        self._save(encoding, data, wait_s)
+
+    @overload
+    def resume(self) -> Any: ...
+    @overload
+    def resume(self, kind: type[StateT]) -> StateT | None: ...
+    @overload
+    def resume(self, kind: type[StateT], default: StateT) -> StateT: ...
+    def resume(self, kind: Any = Any, default: Any = None) -> Any:
+        """What an earlier attempt saved, read as `kind` says, as an argument is by its annotation; or the default.
+
+        What does not fit, since another version of the program saved it, is logged and counts as nothing.
+        """
+        encoding, data = self._saved
+        if not encoding:
+            return default
+        try:
+            return reader(kind, "checkpoint", f"{self.type}.resume")(data, encoding)
+        except PayloadError as problem:
+            self.log.warning("the checkpoint of an earlier attempt is left aside: %s", problem)
+            return default
 
     @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:

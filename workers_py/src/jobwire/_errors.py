@@ -6,6 +6,7 @@ JobwireError
  +-- Reject            raised by handlers: never try again
  |    +-- PayloadError     the payload does not fit the handler's annotations
  +-- ResultError       what the handler returned cannot travel
+ +-- CheckpointError   what a handler saved was not stored
  +-- CommandFailed     a command ended with an exit code that is not 0, or by a signal
  +-- SetupError        the program cannot run as it is written
  |    +-- AppNotFound      module, or app in it, not found
@@ -88,6 +89,17 @@ class ResultError(JobwireError):
         error = cls(f"the result has {size} bytes, the limit is {limit}")
         error.truncated = True
         return error
+
+
+class CheckpointError(JobwireError):
+    """What a handler saved was not stored: too large, refused, or not known in time. The one before it stays.
+
+    code: the number of PROTOCOL.md; 0 when nothing is known, and it may be stored yet.
+    """
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class CommandFailed(JobwireError):  # noqa: N818 - a failed attempt, not a mistake in the program

@@ -64,8 +64,9 @@ class Exchange:
             session.connected(time.monotonic())
         return False
 
-    def glance(self) -> None:
-        """Takes and sends what is there without waiting, as long as the main thread is in a handler."""
+    def glance(self, wait_ms: int = 0) -> None:
+        """Takes and sends what is there, and waits so long for something to come, while the main thread is in a
+        handler."""
         session = self.session
         if session.fatal is not None:
             return
@@ -74,8 +75,9 @@ class Exchange:
         if self.draining and session.taking:
             session.stop_taking()
         session.flush()
-        for _ in range(64):
-            woken = self._connection.wait(0, False)
+        self.send()
+        for turn in range(64):
+            woken = self._connection.wait(0 if turn else wait_ms, False)
             if not woken.message and not woken.link:
                 break
             self._take(woken.link, woken.message)

@@ -15,6 +15,12 @@ LEASE_HEAD = Struct("<16s16sQqHB5x")
 LEASE_REFUSAL = Struct("<16sH")
 PROGRESS_HEAD = Struct("<16sfII")
 
+CHECKPOINT_HEAD = Struct("<16sIIIB3x")
+"""token, number, offset, size, encoding"""
+
+CHECKPOINT_ACK_HEAD = Struct("<16sIH2x")
+"""token, number, code"""
+
 DispatchHead = tuple[bytes, bytes, int, int, int, int, int, int, int, int]
 """token, job, payload_offset, payload_size, timeout_ms, type, attempt, encoding, priority, extra"""
 

@@ -28,6 +28,8 @@ from jobwire._wire_enums import Outcome
 
 _FLUSH_NS = 1_000_000
 _FLUSH_BYTES = 1 << 20
+# While a handler waits for its checkpoint.
+_GLANCE_MS = 5
 _SUCCEEDED = Outcome.Succeeded
 
 
@@ -53,12 +55,15 @@ class MainLoop:
         self._slots = slots
         (self._slot,) = slots
         self._contexts = contexts
+        contexts.save = self._save
         self._served = [(one.call, one.timeout_ms) for one in bound]
         # How many jobs may still begin; below 0 it never comes to an end.
         self._left = max_jobs or -1
         self._log = log
         self._lock = threading.Lock()
-        self._relay = Relay(self._lock, lambda: self._running_since, self._relay_turn)
+        self._relay = Relay(
+            self._lock, lambda: self._running_since, self._relay_turn, self._is_awaited
+        )
         # Types whose last run was long, or that have not run yet.
         self._slow = set(range(len(bound)))
         self._running_since = 0
@@ -125,7 +130,7 @@ class MainLoop:
                 batch = batches[0]
                 heads, blob = batch.heads, batch.blob
                 index, count = batch.next, len(heads)
-                contexts.headers = batch.headers
+                contexts.extras = batch.extras
                 while index < count:
                     head = heads[index]
                     index += 1
@@ -214,9 +219,20 @@ class MainLoop:
         self._log.error("job %s has closed file descriptors that are its worker's", job.hex())
         os._exit(EXIT_BROKEN)
 
+    def _save(self, token: bytes, encoding: int, data: bytes, wait_s: float | None) -> None:
+        """By a handler. The relay sends it: an order to end that strikes here must not strike the session."""
+        saves = self._session.saves
+        number = saves.save(token, encoding, data, self._session.limits.max_checkpoint_bytes)
+        if wait_s is not None:
+            self._relay.hurry()
+            saves.wait(token, number, wait_s)
+
+    def _is_awaited(self) -> bool:
+        return self._session.saves.waiting > 0
+
     def _relay_turn(self) -> None:
         """By the relay's thread, with the lock, while the main thread is in a handler."""
         try:
-            self._exchange.glance()
+            self._exchange.glance(_GLANCE_MS if self._is_awaited() else 0)
         except Exception:  # the main thread comes across it again
             self._log.exception("while a job was running")

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from jobwire._heads import DispatchHead
 
@@ -20,6 +22,7 @@ class Limits:
     heartbeat_ms: int = 2000
     window_jobs: int = 16384
     window_bytes: int = 67108864
+    max_checkpoint_bytes: int = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +53,31 @@ class Heartbeat:
     sequence: int
 
 
+class Extra(NamedTuple):
+    """What few jobs have: headers, and what an earlier attempt has saved; its encoding is 0 when none has."""
+
+    headers: Mapping[str, str]
+    checkpoint: tuple[int, bytes] = (0, b"")
+
+
 @dataclass(frozen=True, slots=True)
 class Dispatch:
     heads: list[DispatchHead]
     blob: bytes
-    headers: list[dict[str, str]]
+    extras: list[Extra]
 
 
 @dataclass(frozen=True, slots=True)
 class Ack:
     through: int
     refused: list[tuple[bytes, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointAck:
+    """Token, number and code of each."""
+
+    heads: list[tuple[bytes, int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,4 +97,15 @@ class Cancel:
     grace_ms: int
 
 
-Message = Welcome | Refused | Goodbye | Heartbeat | Dispatch | Ack | Recall | Revoke | Cancel
+Message = (
+    Welcome
+    | Refused
+    | Goodbye
+    | Heartbeat
+    | Dispatch
+    | Ack
+    | CheckpointAck
+    | Recall
+    | Revoke
+    | Cancel
+)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 _FIRST_LOOK_S = 0.004
 _LAST_LOOK_S = 0.025
+_HURRY_S = 0.0005
 _LINGER_S = 0.5
 LONG_NS = 1_000_000
 
@@ -27,11 +28,14 @@ class Relay(threading.Thread):
         lock: threading.Lock,
         running_since: Callable[[], int],
         turn: Callable[[], None],
+        awaited: Callable[[], bool],
     ) -> None:
         super().__init__(name="jobwire-relay", daemon=True)
         self._lock = lock
         self._running_since = running_since
         self._turn = turn
+        self._awaited = awaited
+        self._hurry = threading.Event()
         self._awake = threading.Event()
         self._stopped = False
         self.asleep = True
@@ -41,6 +45,10 @@ class Relay(threading.Thread):
         self.asleep = False
         self._awake.set()
 
+    def hurry(self) -> None:
+        """A handler waits for what the broker says; `awaited` tells for how long."""
+        self._hurry.set()
+
     def stop(self) -> None:
         self._stopped = True
         self._awake.set()
@@ -49,18 +57,17 @@ class Relay(threading.Thread):
         interval = _FIRST_LOOK_S
         idle_since = time.monotonic()
         while not self._stopped:
-            time.sleep(interval)
+            if self._hurry.wait(interval):
+                self._hurry.clear()
             since = self._running_since()
             now = time.monotonic_ns()
-            if since and now - since > LONG_NS:
+            if since and self._awaited():
+                interval = _HURRY_S
+                self._take_turns(since)
+            elif since and now - since > LONG_NS:
                 # Looks less often the longer the run lasts: a Recall may wait a little, a core may not burn.
                 interval = min(_LAST_LOOK_S, max(_FIRST_LOOK_S, (now - since) / 1e9 / 8))
-                if self._lock.acquire(blocking=False):
-                    try:
-                        if self._running_since() == since:
-                            self._turn()
-                    finally:
-                        self._lock.release()
+                self._take_turns(since)
             else:
                 interval = _FIRST_LOOK_S
             if since:
@@ -73,3 +80,14 @@ class Relay(threading.Thread):
                     self._awake.wait()
                 self.asleep = False
                 idle_since = time.monotonic()
+
+    def _take_turns(self, since: int) -> None:
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            while self._running_since() == since:
+                self._turn()
+                if not self._awaited() or self._stopped:
+                    return
+        finally:
+            self._lock.release()

@@ -40,6 +40,7 @@ class SlotsLoop:
         self._session = exchange.session
         self._slots = slots
         self._contexts = contexts
+        contexts.save = self._save
         self._wake = wake
         self._left = max_jobs or -1
         self._free = list(reversed(list(slots)))
@@ -62,6 +63,14 @@ class SlotsLoop:
         """An attempt has ended; for the executor, from any thread."""
         self._done.append(attempt)
         self._wake.set()
+
+    def _save(self, token: bytes, encoding: int, data: bytes, wait_s: float | None) -> None:
+        """By a handler, from its thread."""
+        saves = self._session.saves
+        number = saves.save(token, encoding, data, self._session.limits.max_checkpoint_bytes)
+        self._wake.set()
+        if wait_s is not None:
+            saves.wait(token, number, wait_s)
 
     def terminate(self) -> None:
         """SIGTERM came: the loop will look for orders, and drain when there are none."""
@@ -109,7 +118,7 @@ class SlotsLoop:
             one = Attempt(slot, head, batch.blob, call, begin, started_ms)
             self._running[token] = one
             self._session.running[token] = head, started_ms
-            self._contexts.running[token] = slot, batch.headers
+            self._contexts.running[token] = slot, batch.extras
             slot.run(token, job, begin, wall, timeout_ms, attempt)
             self._left -= 1
             started.append(one)

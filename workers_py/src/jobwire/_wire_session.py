@@ -38,6 +38,7 @@ def _welcome(envelope: bytes, body: int, blob: bytes) -> Welcome:
             told.HeartbeatMs() or usual.heartbeat_ms,
             told.WindowJobs() or usual.window_jobs,
             told.WindowBytes() or usual.window_bytes,
+            told.MaxCheckpointBytes() or usual.max_checkpoint_bytes,
         )
     id_ = welcome.Broker()
     broker = bytes(id_.Bytes()) if id_ is not None else b""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import flatbuffers
 
 import jobwire.wire.CancelLease as _CancelLease
+import jobwire.wire.Checkpoints as _Checkpoints
 import jobwire.wire.Dispatch as _Dispatch
 import jobwire.wire.HandBack as _HandBack
 import jobwire.wire.Progress as _Progress
@@ -18,8 +19,15 @@ import jobwire.wire.Ready as _Ready
 import jobwire.wire.Results as _Results
 import jobwire.wire.TypeOffer as _TypeOffer
 import jobwire.wire.WorkerDown as _WorkerDown
-from jobwire._heads import DISPATCH_HEAD, LEASE_REFUSAL, PROGRESS_HEAD, Lease
-from jobwire._messages import Ack, Cancel, Dispatch, Message, Recall, Revoke
+from jobwire._heads import (
+    CHECKPOINT_ACK_HEAD,
+    CHECKPOINT_HEAD,
+    DISPATCH_HEAD,
+    LEASE_REFUSAL,
+    PROGRESS_HEAD,
+    Lease,
+)
+from jobwire._messages import Ack, Cancel, CheckpointAck, Dispatch, Extra, Message, Recall, Revoke
 from jobwire._retry_policy import RetryPolicy
 from jobwire._wire import Reader, read
 from jobwire._wire_enums import Body
@@ -49,20 +57,24 @@ def decode(frames: Sequence[bytes]) -> Message:
 def _dispatch(envelope: bytes, body: int, blob: bytes) -> Dispatch:
     heads = elements(envelope, body, 0, DISPATCH_HEAD.size)
     jobs: Any = list(DISPATCH_HEAD.iter_unpack(heads))
-    extras: list[dict[str, str]] = []
-    if field_at(envelope, body, 1):
-        extras = _headers(envelope, body)
+    extras = _extras(envelope, body, blob) if field_at(envelope, body, 1) else []
     return Dispatch(jobs, blob, extras)
 
 
-def _headers(envelope: bytes, body: int) -> list[dict[str, str]]:
+def _extras(envelope: bytes, body: int, blob: bytes) -> list[Extra]:
     table = table_at(_Dispatch.Dispatch, envelope, body)
     extras = (table.Extras(i) for i in range(table.ExtrasLength()))
     return [
-        {
-            text_of(extra.Headers(i).Key()): text_of(extra.Headers(i).Value())
-            for i in range(extra.HeadersLength())
-        }
+        Extra(
+            {
+                text_of(extra.Headers(i).Key()): text_of(extra.Headers(i).Value())
+                for i in range(extra.HeadersLength())
+            },
+            (
+                extra.CheckpointEncoding(),
+                blob[extra.CheckpointOffset() : extra.CheckpointOffset() + extra.CheckpointSize()],
+            ),
+        )
         for extra in extras
     ]
 
@@ -71,6 +83,12 @@ def _ack(envelope: bytes, body: int, blob: bytes) -> Ack:
     at = field_at(envelope, body, 0)
     refused: Any = list(LEASE_REFUSAL.iter_unpack(elements(envelope, body, 1, LEASE_REFUSAL.size)))
     return Ack(_U64(envelope, at)[0] if at else 0, refused)
+
+
+def _checkpoint_ack(envelope: bytes, body: int, blob: bytes) -> CheckpointAck:
+    packed = elements(envelope, body, 0, CHECKPOINT_ACK_HEAD.size)
+    heads: Any = list(CHECKPOINT_ACK_HEAD.iter_unpack(packed))
+    return CheckpointAck(heads)
 
 
 def _tokens(envelope: bytes, body: int) -> list[bytes]:
@@ -96,6 +114,7 @@ _READERS: dict[int, Reader[Message]] = {
     **READERS,
     Body.Dispatch: _dispatch,
     Body.ResultAck: _ack,
+    Body.CheckpointAck: _checkpoint_ack,
     Body.Recall: _recall,
     Body.Revoke: _revoke,
     Body.CancelLease: _cancel,
@@ -198,6 +217,20 @@ def encode_progress(news: Sequence[tuple[bytes, float, bytes]]) -> list[bytes]:
     envelope = finish(builder, Body.Progress, _Progress.End(builder))
     blob = b"".join(messages)
     return [envelope, blob] if blob else [envelope]
+
+
+def encode_checkpoints(saves: Sequence[tuple[bytes, int, int, bytes]]) -> list[bytes]:
+    """A whole message: token, number, encoding and bytes of each."""
+    heads, offset = [], 0
+    for token, number, encoding, data in saves:
+        heads.append(CHECKPOINT_HEAD.pack(token, number, offset, len(data), encoding))
+        offset += len(data)
+    builder = flatbuffers.Builder(256)
+    heads_at = struct_vector(builder, heads, CHECKPOINT_HEAD.size, 4)
+    _Checkpoints.Start(builder)
+    _Checkpoints.AddHeads(builder, heads_at)
+    envelope = finish(builder, Body.Checkpoints, _Checkpoints.End(builder))
+    return [envelope, b"".join(save[3] for save in saves)] if offset else [envelope]
 
 
 def encode_hand_back(tokens: Sequence[bytes]) -> bytes:

@@ -9,16 +9,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobwire._heads import RESULT_HEAD, DispatchHead, Lease
-from jobwire._messages import Ack, Dispatch, Message, Recall, Refused, Revoke
+from jobwire._messages import Ack, CheckpointAck, Dispatch, Message, Recall, Refused, Revoke
+from jobwire._saves import Save, Saves
 from jobwire._session import Phase, Session
 from jobwire._wire_enums import Code, code_name
 from jobwire._wire_session import encode_goodbye
-from jobwire._wire_worker import OfferedType, ResultsEncoder, decode, encode_hand_back, encode_ready
+from jobwire._wire_worker import (
+    OfferedType,
+    ResultsEncoder,
+    decode,
+    encode_checkpoints,
+    encode_hand_back,
+    encode_ready,
+)
 
 # With the credit, these stay under the leases that a Ready may name.
 KEPT_JOBS = 3072
 HELD_LEASES = 4096
 KEPT_BYTES = 64 << 20
+# Of 64 KiB each: well below what a message may have.
+SAVES_PER_MESSAGE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +44,12 @@ class Offer:
 class Batch:
     """One Dispatch. `next` is the index of the first job that has not started; recalled jobs become None."""
 
-    __slots__ = ("blob", "headers", "heads", "next")
+    __slots__ = ("blob", "extras", "heads", "next")
 
     def __init__(self, dispatch: Dispatch) -> None:
         self.heads: list[DispatchHead | None] = list(dispatch.heads)
         self.blob = dispatch.blob
-        self.headers = dispatch.headers
+        self.extras = dispatch.extras
         self.next = 0
 
 
@@ -61,6 +71,10 @@ class WorkerSession(Session):
         self.offer = offer
         self.worker = worker
         self.batches: deque[Batch] = deque()
+        # What running attempts save for the next ones.
+        self.saves = Saves()
+        # Of attempts that have ended, on its way with their results.
+        self._last_saves: list[Save] = []
         # Token to the job and when it began, in Unix milliseconds.
         self.running: dict[bytes, tuple[DispatchHead, int]] = {}
         self.taking = True
@@ -111,6 +125,9 @@ class WorkerSession(Session):
     ) -> None:
         """Notes the result of one job; it travels with the next flush."""
         token = head[0]
+        unsaid = self.saves.end(token)
+        if unsaid is not None and self.phase is Phase.OPEN:
+            self._last_saves.append(unsaid)
         if self._revoked and token in self._revoked:
             self._revoked.discard(token)
             return
@@ -135,7 +152,12 @@ class WorkerSession(Session):
             self._bytes = offset + size
 
     def flush(self) -> None:
-        """Puts what is finished into one Results message."""
+        """Puts what is finished into one Results message, and before it what attempts have saved."""
+        if self.phase is Phase.OPEN:
+            saves = self.saves.take()
+            if self._last_saves:
+                saves, self._last_saves = self._last_saves + saves, []
+            self._say(saves)
         heads = self._heads
         if not heads:
             return
@@ -184,6 +206,8 @@ class WorkerSession(Session):
             [encode_ready(offer.queues, offer.types, offer.slots, offer.credit, held[:HELD_LEASES])]
         )
         self._sequence = 0
+        self._last_saves = []
+        self._say(self.saves.take_all())
         for sent in self._unsettled:
             self._send(sent)
         if not self.taking:
@@ -198,6 +222,10 @@ class WorkerSession(Session):
         elif isinstance(message, Ack):
             if self.phase is Phase.OPEN:  # else it belongs to the session before
                 self._settle(message)
+        elif isinstance(message, CheckpointAck):
+            for token, number, code in message.heads:
+                if self.saves.settle(token, number, code):
+                    self._log.warning("a checkpoint was refused: %s", code_name(code))
         elif isinstance(message, Recall):
             self.hand_back(message.tokens)
         elif isinstance(message, Revoke):
@@ -218,6 +246,16 @@ class WorkerSession(Session):
         )
 
     # ---------------------------------------------------------------- details
+
+    def next_tick(self) -> float | None:
+        greet = super().next_tick()
+        if self.phase is not Phase.OPEN:
+            return greet
+        return self.saves.due()
+
+    def _say(self, saves: list[Save]) -> None:
+        for at in range(0, len(saves), SAVES_PER_MESSAGE):
+            self.outbox.append(encode_checkpoints(saves[at : at + SAVES_PER_MESSAGE]))
 
     def _send(self, sent: _Sent) -> None:
         self._sequence += 1

@@ -86,7 +86,7 @@ inline std::size_t count_all(const Effects& e) {
          e.results.size() + e.result_reads.size() + e.payload_reads.size() + e.revokes.size() +
          e.recalls.size() + e.dispatches.size() + e.cancel_replies.size() + e.cancel_leases.size() +
          e.queue_replies.size() + e.sweep_reports.size() + e.dead_scans.size() +
-         e.session_drops.size() + e.logs.size() + e.progress.size();
+         e.session_drops.size() + e.logs.size() + e.progress.size() + e.checkpoint_acks.size();
 }
 
 /// An engine, its time, and the store that the test plays.
@@ -316,6 +316,12 @@ class EngineTest : public ::testing::Test {
     return turn(ProgressReported{worker, std::span(&note, 1)});
   }
 
+  Effects saves(SessionId worker, const LeaseToken& token, std::uint32_t number,
+                std::string_view bytes, Encoding encoding = Encoding::kUtf8) {
+    const CheckpointNote note{token, number, encoding, bytes_of(bytes)};
+    return turn(CheckpointsReported{worker, std::span(&note, 1)});
+  }
+
   Effects ask(SessionId session, std::vector<JobId> ids, bool wait = false,
               std::uint64_t request = 7) {
     return turn(ResultsAsked{session, request, ids, wait});
@@ -340,7 +346,7 @@ class EngineTest : public ::testing::Test {
 
   /// Everything that can be seen of the engine without touching it.
   struct View {
-    std::array<std::uint64_t, 8> counts;
+    std::array<std::uint64_t, 9> counts;
     bool has_batch;
     std::vector<std::optional<State>> states;
     friend bool operator==(const View&, const View&) = default;
@@ -348,7 +354,7 @@ class EngineTest : public ::testing::Test {
   View view() {
     const Engine::Counts c = engine().counts();
     View view{{c.jobs, c.finished, c.leases, c.workers, c.sessions, c.unstored_jobs,
-               c.unstored_bytes, c.resident_bytes},
+               c.unstored_bytes, c.resident_bytes, c.checkpoint_bytes},
               engine().has_batch(now),
               {}};
     for (std::uint64_t n = 0; n < 64; ++n) view.states.push_back(state(n));

@@ -304,6 +304,28 @@ TEST_F(DecoderTest, ProgressIsOneShortTextAndANumber) {
   EXPECT_EQ(good.notes[0].message.size(), 1'024U);
 }
 
+TEST_F(DecoderTest, CheckpointsAreBoundedBytes) {
+  const auto with = [&](std::uint32_t number, Encoding encoding, std::uint32_t size,
+                        std::size_t sent) -> const Decoded& {
+    FlatBufferBuilder builder;
+    const CheckpointHead head(make_id(1), number, 0, size, encoding);
+    const auto heads = builder.CreateVectorOfStructs(&head, 1);
+    const Buffer envelope = finish(builder, Body::Checkpoints, CreateCheckpoints(builder, heads));
+    return decode(envelope, Buffer(sent, 'a'),
+                  {ports::Side::kWorkers, core::SessionId{1}, core::Role::kWorker});
+  };
+  EXPECT_EQ(refused(with(0, Encoding::Json, 4, 4)), core::Code::kInvalidArgument);
+  EXPECT_EQ(refused(with(1, Encoding::Unspecified, 4, 4)), core::Code::kInvalidArgument);
+  EXPECT_EQ(refused(with(1, static_cast<Encoding>(99), 4, 4)), core::Code::kInvalidArgument);
+  EXPECT_EQ(refused(with(1, Encoding::Json, 65'537, 65'537)), core::Code::kTooLarge);
+  EXPECT_EQ(refused(with(1, Encoding::Json, 4, 3)), core::Code::kMalformedFrame);
+  const auto& good = std::get<core::CheckpointsReported>(with(7, Encoding::Json, 65'536, 65'536));
+  ASSERT_EQ(good.notes.size(), 1U);
+  EXPECT_EQ(good.notes[0].number, 7U);
+  EXPECT_EQ(good.notes[0].encoding, core::Encoding::kJson);
+  EXPECT_EQ(good.notes[0].bytes.size(), 65'536U);
+}
+
 TEST_F(DecoderTest, ErrorsAreReadInsideTheirSlice) {
   FlatBufferBuilder error;
   const auto type = error.CreateString("app.Bad");

@@ -65,6 +65,10 @@ class DecodedWalk {
     for (const core::ProgressNote& note : progress.notes) walk(note.message);
   }
 
+  void walk(const core::CheckpointsReported& reported) {
+    for (const core::CheckpointNote& note : reported.notes) walk(note.bytes);
+  }
+
   void walk(const core::JobFilter& filter) {
     walk(std::string_view(filter.queue)), walk(std::string_view(filter.type));
     walk(std::string_view(filter.error)), objects(std::span<const core::JobId>(filter.ids));

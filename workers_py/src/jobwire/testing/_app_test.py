@@ -295,6 +295,8 @@ class AppTest:
             deps=deps,
             cancelled=lambda: job.state is not JobState.RUNNING,
             tell=job.tell,
+            saved=job.checkpoint,
+            save=lambda encoding, data, wait_s: job.save(head[0], encoding, data),
             clock=lambda: broker.now.timestamp(),
         )
 

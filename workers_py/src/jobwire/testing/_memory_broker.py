@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from jobwire._answers import DeadReason, Durability, JobResult, JobState, JobStatus, Receipt
-from jobwire._errors import AlreadyFinal, Conflict, InvalidJob, UnknownJob
+from jobwire._errors import AlreadyFinal, CheckpointError, Conflict, InvalidJob, UnknownJob
 from jobwire._job_error import JobError
+from jobwire._messages import Limits
 from jobwire._retry_policy import RetryPolicy
+from jobwire._saves import too_large
 from jobwire._spec import JobSpec
-from jobwire._wire_enums import Encoding, Outcome
+from jobwire._wire_enums import Code, Encoding, Outcome
 from jobwire._wire_error import decode_error
 from jobwire.testing._rules import (
     DEFAULT_TIMEOUT_MS,
@@ -60,6 +62,7 @@ class TestJob:
     result: bytes = b""
     stale_results: int = 0
     replays: int = 0
+    checkpoint: tuple[int, bytes] = (Encoding.Unspecified, b"")
     progress: float = 0.0
     progress_message: str = ""
     _moved: bool = False
@@ -83,6 +86,15 @@ class TestJob:
         came_from = self.state if self._moved else None
         self.state = TRANSITIONS[came_from, move]
         self._moved = True
+
+    def save(self, token: bytes, encoding: int, data: bytes) -> None:
+        """What the attempt under this lease saves for the next one; raises CheckpointError."""
+        limit = Limits().max_checkpoint_bytes
+        if len(data) > limit:
+            raise too_large(len(data), limit)
+        if self.state is not JobState.RUNNING or token != self.token:
+            raise CheckpointError("the attempt is over", Code.StaleLease)
+        self.checkpoint = encoding, data
 
     def tell(self, value: float, message: bytes) -> None:
         """The handler's latest word."""
@@ -280,6 +292,7 @@ class MemoryBroker:
         job.move(move)
         job.finished = self.now
         job.due = None
+        job.checkpoint = Encoding.Unspecified, b""
 
     def _receipt(self, job: TestJob, duplicate: bool) -> Receipt:
         return Receipt(job.id, duplicate, job.state, Durability.MEMORY)

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from jobwire import CheckpointError, Ctx, ResultError
 from jobwire._heads import CHECKPOINT_HEAD, DISPATCH_HEAD
-from jobwire._saves import Save, Saves
 from jobwire._messages import Ack, CheckpointAck, Dispatch, Extra, Limits, Welcome
+from jobwire._saves import Save, Saves
 from jobwire._wire_enums import Body, Code, Encoding
 from jobwire._wire_tables import elements, field_at
 from jobwire._wire_worker import OfferedType, decode, encode_checkpoints
@@ -268,9 +268,7 @@ def test_golden_messages_of_checkpoints_are_read_and_written() -> None:
     theirs = golden("checkpoints")
     ours = encode_checkpoints([(first, 7, Encoding.Json, b"[37]")])
     heads = [
-        list(
-            CHECKPOINT_HEAD.iter_unpack(elements(one, _body(one)[1], 0, CHECKPOINT_HEAD.size))
-        )
+        list(CHECKPOINT_HEAD.iter_unpack(elements(one, _body(one)[1], 0, CHECKPOINT_HEAD.size)))
         for one in (theirs[0], ours[0])
     ]
     assert heads[0] == [(first, 7, 1, 4, Encoding.Json)]

@@ -8,8 +8,8 @@ from typing import Any
 
 from jobwire._ctx import Ctx
 from jobwire._heads import DispatchHead
-from jobwire._slots import Order, Slot
 from jobwire._messages import Extra
+from jobwire._slots import Order, Slot
 
 _NO_EXTRA = Extra({})
 

@@ -71,6 +71,20 @@ def test_os_exit_is_reported_with_its_code_and_last_words(broker: FakeBroker, st
     assert down.log_tail == "about to vanish"
 
 
+def test_last_words_of_a_worker_with_redacted_jobs_stay_on_its_host(
+    broker: FakeBroker, start: Start
+) -> None:
+    host = start("-c", "1", target="worker_redacting_jobs:app")
+    (pay,) = broker.dispatch(broker.worker(), Order("pay", b'"hunter22"', Encoding.Json))
+    broker.result(pay)
+    # A job without secrets of its own: the lines of the one before it are there too.
+    (order,) = broker.dispatch(broker.worker(), Order("vanish", b"42", Encoding.Json))
+    down = broker.down(1)
+    assert [lease.token for lease in down.running] == [order.token]
+    assert down.log_tail == "[redacted]"
+    assert "hunter22" in host.log(), "what a handler prints is in its host's log"
+
+
 def test_other_workers_go_on_when_one_dies(broker: FakeBroker, start: Start) -> None:
     start("-c", "2")
     first, second = broker.worker(1), broker.worker(2)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from jobwire._boot import FRAMES_PREFIX, PROBLEM_PREFIX, Boot
 from jobwire._heads import Lease
+from jobwire._redact import REDACTED
 from jobwire._slots import TORN, Order, Progress, Run, WorkerMemory, WorkerState
 from jobwire._wire_enums import WorkerEnd
 
@@ -228,6 +229,10 @@ class Child:
             forward(text)
 
     def log_tail(self) -> str:
+        """Its last lines, for the report of its death. Of a worker that runs jobs with `redact` they stay on this host:
+        any of them may hold a value of any of its jobs, in whatever form."""
+        if self.memory.redacts:
+            return REDACTED
         return b"\n".join(self._tail)[-_TAIL_BYTES:].decode("utf-8", "replace")
 
     # ---------------------------------------------------------------- its end

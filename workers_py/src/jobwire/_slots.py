@@ -47,7 +47,7 @@ _BYTES = _HEAD_BYTES + MAX_SLOTS * SLOT_BYTES
 NO_ID = bytes(16)
 
 # The head's words. All are the worker's but the last, which is the agent's.
-_STATE, _KINDS, _COUNT, _FAILED, _GREETED, _DRAIN = range(6)
+_STATE, _KINDS, _COUNT, _FAILED, _GREETED, _REDACTS, _DRAIN = range(7)
 
 
 class WorkerState(IntEnum):
@@ -119,6 +119,11 @@ class WorkerMemory:
     def kinds(self) -> int:
         """The kinds of workers that the program needs, one bit each; 0 until it is loaded."""
         return self._words[_KINDS]
+
+    @property
+    def redacts(self) -> bool:
+        """It runs jobs with values that must not be told."""
+        return bool(self._words[_REDACTS])
 
     @property
     def slots(self) -> int:
@@ -275,6 +280,10 @@ class WorkerSlots:
 
     def kinds(self, bits: int) -> None:
         self._words[_KINDS] = bits
+
+    def redacts(self) -> None:
+        """Says that its jobs have values that must not be told. Before the first of them."""
+        self._words[_REDACTS] = 1
 
     def open(self, count: int) -> list[Slot]:
         """The slots, for so many jobs at the same time."""

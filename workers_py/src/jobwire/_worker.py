@@ -98,6 +98,8 @@ def _serve(boot: Boot, slots: WorkerSlots, agent_fd: int) -> int:
     # Not for good: what it needs may be away for a while, and it is tried again.
     with _explaining(EXIT_SETUP_FAILED, "its setup failed"):
         bound = loop.run(program.set_up_async()) if loop is not None else program.set_up()
+    if any(one.options.redact for one in bound):
+        slots.redacts()
     slots.open(slots_for(kind, [one.options for one in bound], boot.threads))
     code = _Server(boot, slots, agent_fd, app, kind, bound, contexts, loop).run()
     slots.state(WorkerState.LEAVING)

@@ -162,28 +162,6 @@ TEST_F(CheckpointTest, AScarceStoreTakesNone) {
   EXPECT_EQ(out.checkpoint_acks.at(0).code, Code::kStoreFull);
 }
 
-TEST_F(CheckpointTest, ABrokerThatComesAfterHandsItOn) {
-  const DispatchOut first = run(1);
-  saves(worker, first.token, 1, "page 3");
-  report(worker, ++sequence, {failure(first)});
-  commit();
-  JobRecord record = last_batch.jobs.at(0).job;
-  record.queue = "q";  // its names were the first broker's
-  record.type = "t";
-  const Checkpoint checkpoint = last_batch.checkpoints.at(0).checkpoint;
-  restart().restore(record, now);
-  engine().restore_checkpoint(job_id(1), checkpoint);
-  engine().finish_recovery(now);
-  worker = lone_worker();
-  const DispatchOut second =
-      dispatched.empty() ? advance(Millis(10)).dispatches.at(0) : dispatched[0];
-  EXPECT_EQ(second.checkpoint.bytes.view(), "page 3");
-  report(worker, 1, {success(second)});
-  commit();
-  ASSERT_THAT(last_batch.checkpoints, SizeIs(1)) << "the store has it";
-  EXPECT_FALSE(last_batch.checkpoints[0].checkpoint);
-}
-
 class SmallCheckpointTest : public CheckpointTest {
  protected:
   void SetUp() override {

@@ -156,6 +156,23 @@ TEST_F(EngineRecoveryTest, RestoredJobKeepsItsBudgetsAndOptions) {
   EXPECT_EQ(state(1), State::kDead);
 }
 
+TEST_F(EngineRecoveryTest, RestoredCheckpointIsHandedOnAndTakenAwayWithTheEnd) {
+  restore(record(1, State::kQueued));
+  const Bytes page = Bytes::copy_of(std::string_view("page 3"));
+  engine().restore_checkpoint(job_id(1), {Encoding::kUtf8, page});
+  engine().finish_recovery(now);
+  w = open(Role::kWorker);
+  const Effects out = load(ready(w, room(1, 1)));
+  ASSERT_THAT(out.dispatches, SizeIs(1));
+  EXPECT_EQ(out.dispatches[0].checkpoint.bytes.view(), "page 3");
+  EXPECT_EQ(out.dispatches[0].checkpoint.encoding, Encoding::kUtf8);
+  report(w, 1, {success(out.dispatches[0])});
+  commit();
+  ASSERT_THAT(last_batch.checkpoints, SizeIs(1)) << "the store has it";
+  EXPECT_EQ(last_batch.checkpoints[0].id, job_id(1));
+  EXPECT_FALSE(last_batch.checkpoints[0].checkpoint);
+}
+
 TEST_F(EngineRecoveryTest, RestoredScheduledJobBecomesDueAndAnOverdueOneAtOnce) {
   JobRecord soon = record(1, State::kScheduled);
   soon.due = now.wall + Millis(500);

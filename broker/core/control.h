@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/bytes.h"
 #include "core/code.h"
 #include "core/ids.h"
 #include "core/job_filter.h"
@@ -80,6 +81,25 @@ struct SweepReportOut {
   std::uint64_t failed = 0;
   bool finished = false;
   Wall before{};
+};
+
+/// A contract to keep, or without a schema to forget. What it says is no business of the rules.
+struct ContractAsked {
+  SessionId session{};
+  std::uint64_t request = 0;
+  std::string_view name;
+  Bytes schema;
+};
+
+/// The change is stored, or (with a code) has changed nothing.
+struct ContractDoneOut {
+  SessionId session{};
+  std::uint64_t request = 0;
+  Code code = Code::kNone;
+  const char* message = "";
+  Millis retry_after{0};
+  std::string name;
+  Bytes schema;
 };
 
 /// A place in the index of one queue and state: its order is by time, then by id.

@@ -184,6 +184,7 @@ struct Effects {
   std::vector<QueueReplyOut> queue_replies;
   std::vector<SweepReportOut> sweep_reports;
   std::vector<DeadScanOut> dead_scans;
+  std::vector<ContractDoneOut> contracts_done;
   std::vector<SessionDropOut> session_drops;
   std::vector<LogOut> logs;
 
@@ -192,7 +193,7 @@ struct Effects {
     const auto empty = [](auto&... lists) { (lists.clear(), ...); };
     empty(refusals, receipts, acks, lease_refusals, checkpoint_acks, results, progress,
           result_reads, payload_reads, revokes, recalls, dispatches, cancel_replies, cancel_leases,
-          queue_replies, sweep_reports, dead_scans, session_drops, logs);
+          queue_replies, sweep_reports, dead_scans, contracts_done, session_drops, logs);
   }
 };
 

@@ -108,7 +108,7 @@ class Engine {
   /// Shutting down, and everything that was taken is stored.
   bool drained() const {
     return shutting_down_ && !batch_under_way_ && dirty_.empty() && queue_changes_.empty() &&
-           unstored_jobs_ == 0;
+           !contract_change_ && unstored_jobs_ == 0;
   }
 
  private:
@@ -258,6 +258,11 @@ class Engine {
   void recall_unstarted(QueueIx queue, Effects& out);
   void lift_closed(Now now);
 
+  // engine_contracts.cc
+  void on(const ContractAsked& event, Now now, Effects& out);
+  void contract_committed(Effects& out);
+  void contract_rejected(Code code, Effects& out);
+
   // engine_sweeps.cc
   void on(const SweepAsked& event, Now now, Effects& out);
   void on(const DeadScanned& event, Now now, Effects& out);
@@ -353,6 +358,7 @@ class Engine {
   std::set<QueueIx> closed_until_;  // paused or draining until a set time
   Steady lift_check_{};
   std::map<std::string_view, QueueIx> by_name_;
+  std::optional<ContractDoneOut> contract_change_;  // one at a time
   Sweeps sweeps_;
   std::optional<Steady> sweep_at_;                                        // when a sweep can go on
   std::unordered_map<JobId, std::uint8_t, Id16Hash<JobIdTag>> dropping_;  // and the sweep that does

@@ -112,9 +112,10 @@ void Engine::take_late_marks(Now now) {
 
 bool Engine::has_batch(Now now) const {
   if (batch_under_way_ || store_away_ || now.steady < retry_batch_at_) return false;
-  return !dirty_.empty() || !queue_changes_.empty() || !changed_queues_.empty() ||
-         !host_writes_.empty() || !declared_types_.empty() || !stale_notes_.empty() ||
-         progress_.has_writes() || checkpoints_.has_writes() || finished_.has_work(now.wall);
+  return !dirty_.empty() || !queue_changes_.empty() || contract_change_ ||
+         !changed_queues_.empty() || !host_writes_.empty() || !declared_types_.empty() ||
+         !stale_notes_.empty() || progress_.has_writes() || checkpoints_.has_writes() ||
+         finished_.has_work(now.wall);
 }
 
 void Engine::write_of(JobIx ix, JobWrite& write) {
@@ -223,6 +224,8 @@ const Batch& Engine::stage(Now now) {
     batch_.types.push_back({lanes_.name(ix), Millis(type.timeout_ms), type.retry});
   }
   declared_types_.clear();
+  if (contract_change_)
+    batch_.contracts.push_back({contract_change_->name, contract_change_->schema});
   batch_.hosts = std::move(host_writes_);
   host_writes_.clear();
   // One that has gone meanwhile must not come back as a record of nothing but a note.
@@ -388,6 +391,7 @@ void Engine::on(const BatchCommitted& event, Now now, Effects& out) {
   finished_.restore_gone_before(batch_.gone_before);
   queue_changes_committed(now, out);
   checkpoints_committed(out);
+  contract_committed(out);
   staged_.swap(staged);
   staged_.clear();
   acknowledge(out);
@@ -497,6 +501,7 @@ void Engine::on(const BatchRejected& event, Now now, Effects& out) {
     if (lost.stale_results > 0) delta(lanes_.queue(lost.queue)).stale_results += lost.stale_results;
   }
   queue_changes_rejected(event.code, out);
+  contract_rejected(event.code, out);
   // Before those that were noted meanwhile: the last word counts.
   std::erase_if(batch_.hosts, [&](const HostWrite& older) {
     return std::any_of(host_writes_.begin(), host_writes_.end(),

@@ -223,10 +223,11 @@ struct PayloadsLoaded {
 /// Take no new work: the broker is about to stop.
 struct ShutdownBegun {};
 
-using Event = std::variant<SessionOpened, SessionClosed, Submitted, ResultsAsked, CancelAsked,
-                           WorkerReady, ResultsReported, ProgressReported, CheckpointsReported,
-                           HandedBack, HostBeat, WorkerDown, BatchCommitted, BatchRejected,
-                           StoreWentAway, StoreCameBack, StoreRoomChanged, PayloadsLoaded,
-                           ShutdownBegun, QueueAsked, SweepAsked, DeadScanned, DeadImported>;
+using Event =
+    std::variant<SessionOpened, SessionClosed, Submitted, ResultsAsked, CancelAsked, WorkerReady,
+                 ResultsReported, ProgressReported, CheckpointsReported, HandedBack, HostBeat,
+                 WorkerDown, BatchCommitted, BatchRejected, StoreWentAway, StoreCameBack,
+                 StoreRoomChanged, PayloadsLoaded, ShutdownBegun, QueueAsked, SweepAsked,
+                 DeadScanned, DeadImported, ContractAsked>;
 
 }  // namespace jobwire::core

@@ -206,6 +206,12 @@ struct TypeWrite {
   std::shared_ptr<const RetryPolicy> retry;  // absent: the broker's; zeros in it likewise
 };
 
+/// A contract that is kept, instead of one of the same name; without a schema it goes.
+struct ContractWrite {
+  std::string name;
+  Bytes schema;
+};
+
 /// What is known of a host, written now and then; it expires by itself.
 struct HostWrite {
   HostId id;
@@ -229,14 +235,15 @@ struct Batch {
   std::vector<QueueWrite> settings;  // of one queue twice: the last counts
   std::vector<HostWrite> hosts;
   std::vector<TypeWrite> types;
+  std::vector<ContractWrite> contracts;
   std::vector<JobId> stale_notes;       // known jobs for which a result with a stale token came
   std::vector<ProgressWrite> progress;  // after `jobs`, at most one a job
   std::vector<CheckpointWrite> checkpoints;  // likewise
 
   bool empty() const {
     return jobs.empty() && removals.empty() && queues.empty() && settings.empty() &&
-           hosts.empty() && types.empty() && stale_notes.empty() && progress.empty() &&
-           checkpoints.empty();
+           hosts.empty() && types.empty() && contracts.empty() && stale_notes.empty() &&
+           progress.empty() && checkpoints.empty();
   }
 };
 

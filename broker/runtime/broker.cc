@@ -43,6 +43,7 @@ Broker::Broker(const BrokerConfig& config, ports::Store& store, ports::Transport
       transport_(transport),
       clock_(clock),
       log_(log),
+      contracts_(log),
       id_(id),
       seed_(seed),
       decoder_(limits_of(config)),
@@ -54,7 +55,7 @@ ports::Status Broker::recover() {
   if (!opened) return opened.failure();
   opened_ = *opened;
   engine_.emplace(config_.engine, seed_, opened_.epoch, opened_.last_sequence);
-  if (ports::Status status = recover_contracts(); !status) return status;
+  if (ports::Status status = contracts_.recover(store_); !status) return status;
   const core::Now start = clock_.now();
   std::size_t jobs = 0;
   std::size_t senseless = 0;
@@ -114,36 +115,7 @@ ports::Status Broker::recover() {
 
 void Broker::use(ports::Contracts& contracts,
                  std::optional<std::vector<ports::ContractFile>> deployed) {
-  contracts_ = &contracts;
-  deployed_ = std::move(deployed);
-}
-
-ports::Status Broker::recover_contracts() {
-  if (!contracts_) return {};
-  if (deployed_) {
-    if (ports::Status kept = store_.keep_contracts(*deployed_); !kept) return kept;
-    if (ports::Status loaded = contracts_->load(*deployed_); !loaded) return loaded;
-  } else {
-    auto kept = store_.recover_contracts();
-    if (!kept) return kept.failure();
-    if (ports::Status loaded = contracts_->load(std::move(*kept)); !loaded) return loaded;
-  }
-  const std::string description = contracts_->description();
-  if (!description.empty()) log_.write(ports::Level::kInfo, "", description);
-  return {};
-}
-
-void Broker::judge(core::Submitted& submit) {
-  if (!contracts_) return;
-  judged_.clear();
-  for (std::size_t i = 0; i < submit.jobs.size(); ++i) {
-    const char* objection = contracts_->objection(submit.jobs[i]);
-    if (!objection) continue;
-    // Mostly there is none, and nothing is copied.
-    if (judged_.empty()) judged_.assign(submit.jobs.begin(), submit.jobs.end());
-    judged_[i].objection = objection;
-  }
-  if (!judged_.empty()) submit.jobs = judged_;
+  contracts_.use(contracts, std::move(deployed));
 }
 
 core::Micros Broker::patience(core::Now now) const {
@@ -218,10 +190,13 @@ void Broker::handle(const ports::Received& message, core::Now now) {
             effects_.receipts.insert(effects_.receipts.end(), submit.bad.begin(), submit.bad.end());
             if (submit.good.jobs.empty()) return;
             core::Submitted judged = submit.good;
-            judge(judged);
+            contracts_.judge(judged);
             feed(judged);
           },
           [&](const wire::DeadQueryIn& query) { ask_for_dead(query); },
+          [&](const wire::ContractCommandIn& command) {
+            contracts_.take(command, *engine_, now, effects_);
+          },
           [&](const wire::DeadImportIn& import) {
             effects_.receipts.insert(effects_.receipts.end(), import.bad.begin(), import.bad.end());
             if (!import.good.jobs.empty()) feed(import.good);
@@ -449,6 +424,11 @@ void Broker::execute() {
   encoder_.encode(effects_, *this);
   for (const wire::DeadPageOut& page : dead_.pages()) encoder_.dead_page(page, *this);
   dead_.pages().clear();
+  // After the receipts: what they object to is said in the words of the contracts before.
+  for (const core::ContractDoneOut& done : effects_.contracts_done) contracts_.take(done);
+  for (const wire::ContractReplyOut& reply : contracts_.replies())
+    encoder_.contract_reply(reply, *this);
+  contracts_.replies().clear();
   for (const core::SessionDropOut& drop : effects_.session_drops) {
     if (drop.code != core::Code::kNone) {
       deliver(drop.session, encoder_.refused(drop.code, "the session has ended"), {});

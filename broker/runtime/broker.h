@@ -17,6 +17,7 @@
 #include "ports/result.h"
 #include "ports/store.h"
 #include "ports/transport.h"
+#include "runtime/contract_register.h"
 #include "runtime/dead_reader.h"
 #include "wire/decoder.h"
 #include "wire/encoder.h"
@@ -102,8 +103,6 @@ class Broker : private wire::OutgoingSink {
   void receive(ports::Side side, core::Now now);
   void handle(const ports::Received& message, core::Now now);
   void greet(const ports::Received& message, const wire::HelloIn& hello, core::Now now);
-  ports::Status recover_contracts();
-  void judge(core::Submitted& submit);
   void handle_refused(const ports::Received& message, const wire::RefusedIn& refused);
   void take_store_events(core::Now now);
   void take_read(ports::ReadDone done, core::Now now);
@@ -127,9 +126,7 @@ class Broker : private wire::OutgoingSink {
   ports::Transport& transport_;
   const ports::Clock& clock_;
   ports::Log& log_;
-  ports::Contracts* contracts_ = nullptr;
-  std::optional<std::vector<ports::ContractFile>> deployed_;
-  std::vector<core::Submission> judged_;
+  ContractRegister contracts_;
   std::array<std::uint8_t, 16> id_;
   std::uint64_t seed_;
   wire::Decoder decoder_;

@@ -61,6 +61,8 @@ std::uint64_t request_of(const Message& message) {
       return message.body_as_DeadQuery()->request();
     case Body::DeadImport:
       return message.body_as_DeadImport()->request();
+    case Body::ContractCommand:
+      return message.body_as_ContractCommand()->request();
     default:
       return 0;
   }
@@ -177,6 +179,7 @@ void Decoder::read(const Message& message, const Sender& sender) {
     case Body::SweepReport:
     case Body::DeadPage:
     case Body::CheckpointAck:
+    case Body::ContractReply:
       break;  // judged before
     case Body::QueueCommand:
       return read_queue_command(*message.body_as_QueueCommand(), sender);
@@ -186,6 +189,8 @@ void Decoder::read(const Message& message, const Sender& sender) {
       return read_dead_query(*message.body_as_DeadQuery(), sender);
     case Body::DeadImport:
       return read_dead_import(*message.body_as_DeadImport(), sender);
+    case Body::ContractCommand:
+      return read_contract_command(*message.body_as_ContractCommand(), sender);
   }
   decoded_ = refuse(core::Code::kUnknownKind, "no message of this kind is sent to the broker");
 }

@@ -79,11 +79,23 @@ struct DeadImportIn {
   std::span<const core::ReceiptOut> bad;
 };
 
+/// What an operator wants of the contracts.
+struct ContractCommandIn {
+  core::SessionId session{};
+  std::uint64_t request = 0;
+  ContractAction action = ContractAction::Unspecified;
+  std::string_view name;
+  std::span<const std::uint8_t> schema;
+  std::string_view by;
+  std::string_view why;
+  std::string_view after;
+};
+
 using Decoded =
     std::variant<RefusedIn, HelloIn, GoodbyeIn, HeartbeatIn, SubmitIn, core::ResultsAsked,
                  core::CancelAsked, core::WorkerReady, core::ResultsReported, core::HandedBack,
                  core::WorkerDown, core::ProgressReported, core::CheckpointsReported,
-                 core::QueueAsked, core::SweepAsked, DeadQueryIn, DeadImportIn>;
+                 core::QueueAsked, core::SweepAsked, DeadQueryIn, DeadImportIn, ContractCommandIn>;
 
 /// Turns received bytes into events, or into one refusal. What comes out has the right form: the
 /// envelope verified, every slice inside the blob, enums in range, required fields present, no list
@@ -126,6 +138,7 @@ class Decoder {
   void read_sweep(const Sweep& body, const Sender& sender);
   void read_dead_query(const DeadQuery& body, const Sender& sender);
   void read_dead_import(const DeadImport& body, const Sender& sender);
+  void read_contract_command(const ContractCommand& body, const Sender& sender);
   bool read_filter(const JobFilter* filter, core::JobFilter& out);
   bool read_dead_job(const DeadJob& dead, BlobSlices& slices, core::Submission& spec,
                      core::ImportedJob& job, core::ReceiptOut& refusal);

@@ -256,4 +256,30 @@ void Decoder::read_dead_import(const DeadImport& body, const Sender& sender) {
   decoded_ = DeadImportIn{{sender.session, by, submissions_, imports_}, receipts_};
 }
 
+void Decoder::read_contract_command(const ContractCommand& body, const Sender& sender) {
+  const auto bad = [&](core::Code code, const char* message) { decoded_ = refuse(code, message); };
+  if (body.action() == ContractAction::Unspecified || body.action() > ContractAction::MAX)
+    return bad(core::Code::kInvalidArgument, "action: not known");
+  ContractCommandIn command;
+  command.session = sender.session;
+  command.request = body.request();
+  command.action = body.action();
+  command.name = view_of(body.name());
+  command.by = view_of(body.by());
+  command.why = view_of(body.why());
+  command.after = view_of(body.after());
+  if (command.action != ContractAction::List) {
+    if (command.by.empty() || command.by.size() > kMaxByBytes || !is_utf8(command.by))
+      return bad(core::Code::kInvalidArgument, "by: 1 to 128 bytes of UTF-8");
+    if (command.why.size() > kMaxReasonBytes || !is_utf8(command.why))
+      return bad(core::Code::kInvalidArgument, "why: at most 1024 bytes of UTF-8");
+  }
+  BlobSlices slices(blob_, limits_.max_message_bytes);
+  if (slices.take(body.schema_offset(), body.schema_size(), command.schema) !=
+      BlobSlices::Verdict::kTaken) {
+    return bad(core::Code::kMalformedFrame, "the schema is not inside the blob");
+  }
+  decoded_ = command;
+}
+
 }  // namespace jobwire::wire

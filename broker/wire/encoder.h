@@ -62,6 +62,16 @@ struct DeadPageOut {
   bool full = false;
 };
 
+/// The answer to a ContractCommand.
+struct ContractReplyOut {
+  core::SessionId session{};
+  std::uint64_t request = 0;
+  core::Code code = core::Code::kNone;
+  std::string message;
+  core::Millis retry_after{0};
+  std::vector<ports::HeldContract> contracts;
+};
+
 /// Turns effects of the core into messages, few of them: what goes to one session in one call
 /// shares messages of at most 256 dispatches or 1,024 receipts, results or tokens, and an envelope
 /// and blob within the limits. Within a session and kind the order of the effects is kept.
@@ -85,7 +95,7 @@ class Encoder {
   /// All of `effects` that travels, in this order: refusals, receipts, acks with lease refusals,
   /// acks of checkpoints, results, progress, cancel replies, revokes, recalls, dispatches, lease
   /// cancellations, queue replies, sweep reports. Not here, since they need the runtime:
-  /// result_reads, payload_reads, dead_scans, session_drops, logs.
+  /// result_reads, payload_reads, dead_scans, contracts_done, session_drops, logs.
   void encode(const core::Effects& effects, OutgoingSink& sink);
 
   void refusals(std::span<const core::RefusalOut> refusals, OutgoingSink& sink);
@@ -108,6 +118,8 @@ class Encoder {
   void sweep_reports(std::span<const core::SweepReportOut> reports, OutgoingSink& sink);
   /// Ends early, as above, and where the blob would be. Errors that do not fit are left out.
   void dead_page(const DeadPageOut& page, OutgoingSink& sink);
+  /// Ends early, as above.
+  void contract_reply(const ContractReplyOut& reply, OutgoingSink& sink);
 
  private:
   /// A session in the upper half, an index into the effects in the lower: sorted, they are grouped

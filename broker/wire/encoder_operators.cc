@@ -203,4 +203,32 @@ void Encoder::dead_page(const DeadPageOut& page, OutgoingSink& sink) {
   put(page.session, Body::DeadPage, envelope, blob_, jobs.size(), sink);
 }
 
+void Encoder::contract_reply(const ContractReplyOut& reply, OutgoingSink& sink) {
+  builder_.Clear();
+  std::vector<flatbuffers::Offset<ContractView>> views;
+  for (const ports::HeldContract& contract : reply.contracts) {
+    if (builder_.GetSize() >= kEnvelopeBytes) break;
+    std::vector<flatbuffers::Offset<ContractMethod>> methods;
+    for (const auto& [type, hash] : contract.methods) {
+      const auto type_offset = text_in(builder_, type);
+      methods.push_back(CreateContractMethod(builder_, type_offset, hash));
+    }
+    const auto name = text_in(builder_, contract.name);
+    const auto list = builder_.CreateVector(methods);
+    views.push_back(
+        CreateContractView(builder_, name, static_cast<std::uint32_t>(contract.bytes), list));
+  }
+  const auto next = views.size() < reply.contracts.size()
+                        ? text_in(builder_, reply.contracts[views.size() - 1].name)
+                        : Text{};
+  const auto message = text_in(builder_, reply.message);
+  flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<ContractView>>> list = 0;
+  if (!views.empty()) list = builder_.CreateVector(views);
+  const ByteSpan envelope =
+      finish(Body::ContractReply,
+             CreateContractReply(builder_, reply.request, static_cast<Code>(reply.code), message,
+                                 list, next, to_u32(reply.retry_after)));
+  put(reply.session, Body::ContractReply, envelope, {}, views.size(), sink);
+}
+
 }  // namespace jobwire::wire

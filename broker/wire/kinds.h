@@ -61,6 +61,8 @@ inline constexpr std::array kKindRules = {
     KindRule{Body::DeadImport, kFromOperator},
     KindRule{Body::Checkpoints, kFromWorker},
     KindRule{Body::CheckpointAck, kFromBroker},
+    KindRule{Body::ContractCommand, kFromOperator},
+    KindRule{Body::ContractReply, kFromBroker},
 };
 
 static_assert(kKindRules.size() == static_cast<std::size_t>(Body::MAX));

@@ -61,6 +61,7 @@ std::uint64_t number_of(const wire::Message& message) {
   if (const auto* reply = message.body_as_QueueReply()) return reply->request();
   if (const auto* report = message.body_as_SweepReport()) return report->request();
   if (const auto* page = message.body_as_DeadPage()) return page->request();
+  if (const auto* reply = message.body_as_ContractReply()) return reply->request();
   return 0;
 }
 
@@ -623,6 +624,7 @@ void IoLoop::handle(const wire::Message& message, std::span<const std::byte> blo
     case wire::Body::QueueReply:
     case wire::Body::SweepReport:
     case wire::Body::DeadPage:
+    case wire::Body::ContractReply:
       return;
     case wire::Body::ProgressPush:
       if (const auto* push = message.body_as_ProgressPush()) return handle(*push, blob);

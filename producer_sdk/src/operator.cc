@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jobwire/operator.h"
 
+#include <algorithm>
 #include <istream>
 #include <ostream>
 #include <utility>
@@ -69,6 +70,16 @@ std::optional<DeadJob> read_dead(const wire::DeadJob& wire, std::span<const std:
   dead.job = std::move(*job);
   dead.attempt_list = read_attempts(wire, blob);
   return dead;
+}
+
+Result<ContractRequest::Page> ask_about_contracts(Session& session,
+                                                  ContractRequest::Command command,
+                                                  const std::stop_token& stop) {
+  const auto state = std::make_shared<PendingState<ContractRequest::Page>>();
+  const TimePoint deadline = session.submit_deadline();
+  const Status asked =
+      session.ask(std::make_shared<ContractRequest>(deadline, std::move(command), state));
+  return asked ? session.await(*state, deadline, stop) : asked.error();
 }
 
 Result<DeadRequest::Page> ask_for_page(Session& session, DeadRequest::Query query,
@@ -150,6 +161,39 @@ Result<QueueView> Operator::resume(std::string_view queue, const By& by, std::st
 Result<QueueView> Operator::set_weight(std::string_view queue, std::uint32_t weight, const By& by,
                                        std::stop_token stop) {
   return change(static_cast<int>(wire::QueueAction::SetWeight), queue, by, weight, stop);
+}
+
+// ---------------------------------------------------------------- contracts
+
+Result<std::vector<HeldContract>> Operator::contracts(std::stop_token stop) {
+  std::vector<HeldContract> found;
+  ContractRequest::Command command;
+  do {
+    auto page = ask_about_contracts(*client_.session_, command, stop);
+    if (!page) return page.error();
+    std::move(page->contracts.begin(), page->contracts.end(), std::back_inserter(found));
+    command.after = page->next;
+  } while (!command.after.empty());
+  return found;
+}
+
+Result<HeldContract> Operator::put_contract(std::string_view name,
+                                            std::span<const std::byte> schema, const By& by,
+                                            std::stop_token stop) {
+  ContractRequest::Command command{
+      wire::ContractAction::Put, std::string(name), {schema.begin(), schema.end()}, by, {}};
+  auto page = ask_about_contracts(*client_.session_, std::move(command), stop);
+  if (!page) return page.error();
+  if (page->contracts.empty()) {
+    return Error(ErrorCode::Internal, "the broker's answer has no contract in it");
+  }
+  return std::move(page->contracts.front());
+}
+
+Status Operator::remove_contract(std::string_view name, const By& by, std::stop_token stop) {
+  ContractRequest::Command command{wire::ContractAction::Remove, std::string(name), {}, by, {}};
+  auto page = ask_about_contracts(*client_.session_, std::move(command), stop);
+  return page ? Status() : Status(page.error());
 }
 
 // ---------------------------------------------------------------- sweeps

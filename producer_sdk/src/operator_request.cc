@@ -98,6 +98,48 @@ Request::Read QueueRequest::read(const Reply& reply) {
   return Read::Done;
 }
 
+// ---------------------------------------------------------------- contracts
+
+void ContractRequest::write(std::uint64_t number, Builder& builder, Blob& blob) {
+  const Text name = text(builder, command_.name);
+  Text by;
+  Text why;
+  if (command_.by) {
+    by = text(builder, command_.by->who());
+    why = text(builder, command_.by->why());
+  }
+  const Text after = text(builder, command_.after);
+  const auto size = static_cast<std::uint32_t>(command_.schema.size());
+  finish_message(builder, wire::CreateContractCommand(builder, number, command_.action, name, 0,
+                                                      size, by, why, after));
+  if (size == 0) return;
+  blob.pieces.emplace_back(command_.schema);
+  blob.size = size;
+}
+
+Request::Read ContractRequest::read(const Reply& reply) {
+  const auto* contracts = reply.message.body_as_ContractReply();
+  if (contracts == nullptr) return Read::Malformed;
+  if (contracts->code() != wire::Code::Unspecified) {
+    fail(refusal(contracts->code(), text_of(contracts->message()), contracts->retry_after_ms()));
+    return Read::Done;
+  }
+  Page page;
+  if (contracts->contracts()) {
+    for (const wire::ContractView* view : *contracts->contracts()) {
+      HeldContract& held = page.contracts.emplace_back();
+      held.name = text_of(view->name());
+      held.bytes = view->bytes();
+      if (!view->methods()) continue;
+      for (const wire::ContractMethod* method : *view->methods())
+        held.methods.push_back({text_of(method->type()), method->contract()});
+    }
+  }
+  page.next = text_of(contracts->next());
+  answer_->settle(0, std::move(page));
+  return Read::Done;
+}
+
 // ---------------------------------------------------------------- sweeps
 
 void SweepRequest::write(std::uint64_t number, Builder& builder, Blob& /*blob*/) {

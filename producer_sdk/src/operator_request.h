@@ -12,6 +12,7 @@
 
 #include "jobwire/by.h"
 #include "jobwire/dead_job.h"
+#include "jobwire/held_contract.h"
 #include "jobwire/job_filter.h"
 #include "jobwire/operator.h"
 #include "jobwire/queue_view.h"
@@ -44,6 +45,32 @@ class QueueRequest final : public Request {
  private:
   const Command command_;
   const std::shared_ptr<Sink<QueuePage>> answer_;
+};
+
+/// Lists the contracts that the broker holds, or changes one.
+class ContractRequest final : public Request {
+ public:
+  struct Command {
+    wire::ContractAction action = wire::ContractAction::List;
+    std::string name;
+    std::vector<std::byte> schema;
+    std::optional<By> by;
+    std::string after;
+  };
+  struct Page {
+    std::vector<HeldContract> contracts;
+    std::string next;
+  };
+  ContractRequest(TimePoint deadline, Command command, std::shared_ptr<Sink<Page>> answer)
+      : Request(deadline), command_(std::move(command)), answer_(std::move(answer)) {}
+
+  void write(std::uint64_t number, flatbuffers::FlatBufferBuilder& builder, Blob& blob) override;
+  Read read(const Reply& reply) override;
+  void fail(const Error& error) override { answer_->settle(0, error); }
+
+ private:
+  const Command command_;
+  const std::shared_ptr<Sink<Page>> answer_;
 };
 
 /// A sweep from its first report to its last, and, after a lost connection, the one that goes on

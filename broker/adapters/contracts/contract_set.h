@@ -24,18 +24,27 @@ class ContractSet final : public ports::Contracts {
   ~ContractSet() override;
 
   ports::Status load(std::vector<ports::ContractFile> files) override;
+  ports::Result<ports::HeldContract> put(ports::ContractFile file) override;
+  ports::Status check(const ports::ContractFile& file) const override;
+  bool holds(std::string_view name) const override { return contracts_.contains(name); }
+  void remove(std::string_view name) override;
+  std::vector<ports::HeldContract> held(std::string_view after) const override;
   const char* objection(const core::Submission& job) override;
   std::string description() const override;
 
  private:
   struct Version;
-  using Versions = std::map<std::string, std::vector<Version>, std::less<>>;
+  struct Contract;
+  using ByName = std::map<std::string, std::unique_ptr<const Contract>, std::less<>>;
 
-  ports::Status read(const ports::ContractFile& file, Versions& into) const;
+  static ports::Result<std::unique_ptr<const Contract>> read(ports::ContractFile file);
+  static ports::HeldContract look(const Contract& contract);
+  ports::Status room_for(const ports::ContractFile& file) const;
+  void index();
   bool fits(const Version& version, std::span<const std::uint8_t> payload);
 
-  std::vector<ports::ContractFile> files_;
-  Versions versions_;  // by job type
+  ByName contracts_;
+  std::map<std::string, std::vector<const Version*>, std::less<>> versions_;  // by job type
   std::vector<std::uint64_t> aligned_;
 };
 

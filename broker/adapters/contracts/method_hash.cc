@@ -129,9 +129,9 @@ std::string describe(const Schema& schema, const reflection::RPCCall& call) {
   return text;
 }
 
-std::uint64_t method_hash(const Schema& schema, const reflection::RPCCall& call) {
+std::uint64_t hash_of(std::string_view description) {
   std::uint64_t hash = 0xcbf29ce484222325ULL;
-  for (const char c : describe(schema, call)) {
+  for (const char c : description) {
     hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
   }
   return hash == 0 ? 1 : hash;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace jobwire::contracts {
 
@@ -12,7 +13,7 @@ namespace jobwire::contracts {
 /// ("Contracts"). Requires: a verified schema, and a call of one of its services.
 std::string describe(const reflection::Schema& schema, const reflection::RPCCall& call);
 
-/// FNV-1a, 64 bits, over describe(); never 0, which stands for no contract.
-std::uint64_t method_hash(const reflection::Schema& schema, const reflection::RPCCall& call);
+/// FNV-1a, 64 bits, over what describe() says; never 0, which stands for no contract.
+std::uint64_t hash_of(std::string_view description);
 
 }  // namespace jobwire::contracts

@@ -124,11 +124,15 @@ ports::Result<std::vector<core::HostId>> MemoryStore::recover_hosts() {
 }
 
 ports::Result<std::vector<ports::ContractFile>> MemoryStore::recover_contracts() {
-  return shelf_->contracts;
+  std::vector<ports::ContractFile> files;
+  for (const auto& [name, schema] : shelf_->contracts()) files.push_back({name, schema});
+  return files;
 }
 
 ports::Status MemoryStore::keep_contracts(const std::vector<ports::ContractFile>& files) {
-  shelf_->contracts = files;
+  std::map<std::string, std::string> kept;
+  for (const ports::ContractFile& file : files) kept.insert_or_assign(file.name, file.schema);
+  shelf_->keep_contracts(std::move(kept));
   return {};
 }
 

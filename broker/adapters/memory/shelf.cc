@@ -87,6 +87,14 @@ void Shelf::apply(const core::Batch& batch) {
       types_.insert_or_assign(name, ports::RecoveredType{name, type.timeout, type.retry});
     }
   }
+  for (const core::ContractWrite& contract : batch.contracts) {
+    save(contracts_, contract.name, change.contracts);
+    if (contract.schema) {
+      contracts_.insert_or_assign(contract.name, std::string(contract.schema.view()));
+    } else {
+      contracts_.erase(contract.name);
+    }
+  }
   change.gone_before = gone_before_;
   if (batch.gone_before != core::Wall{}) gone_before_ = batch.gone_before;
   if (done_.size() > kRemembered) done_.pop_front();
@@ -160,6 +168,7 @@ void Shelf::swap(Change& change) {
   swap_back(dedups_, change.dedups);
   swap_back(hosts_, change.hosts);
   swap_back(types_, change.types);
+  swap_back(contracts_, change.contracts);
   std::swap(gone_before_, change.gone_before);
 }
 

@@ -88,8 +88,11 @@ class Shelf {
 
   static constexpr std::size_t kRemembered = 64;
 
-  /// Beside the batches: none of them touches these.
-  std::vector<ports::ContractFile> contracts;
+  const std::map<std::string, std::string>& contracts() const { return contracts_; }
+  /// Beside the batches: these instead of all others.
+  void keep_contracts(std::map<std::string, std::string> contracts) {
+    contracts_ = std::move(contracts);
+  }
 
  private:
   /// What a batch touched, as it was on the other side of it. Swapped in, it undoes the batch; once
@@ -102,6 +105,7 @@ class Shelf {
     std::vector<std::pair<std::string, std::optional<Dedup>>> dedups;
     std::vector<std::pair<core::HostId, std::optional<Host>>> hosts;
     std::vector<std::pair<std::string, std::optional<ports::RecoveredType>>> types;
+    std::vector<std::pair<std::string, std::optional<std::string>>> contracts;
     core::Wall gone_before{};
   };
   void swap(Change& change);
@@ -118,6 +122,7 @@ class Shelf {
   std::map<std::string, Dedup> dedups_;
   std::map<core::HostId, Host> hosts_;
   std::map<std::string, ports::RecoveredType> types_;
+  std::map<std::string, std::string> contracts_;
   core::Wall gone_before_{};
   std::deque<Change> done_;
   std::deque<Change> gone_;

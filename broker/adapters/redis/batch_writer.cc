@@ -48,6 +48,7 @@ Transaction BatchWriter::write(const core::Batch& batch, std::string&& storage) 
   for (const core::QueueWrite& queue : batch.settings) write_settings(queue);
   for (const core::HostWrite& host : batch.hosts) write_host(host);
   for (const core::TypeWrite& type : batch.types) write_type(type);
+  for (const core::ContractWrite& contract : batch.contracts) write_contract(contract);
   if (!batch.jobs.empty()) moves_.write_event(keys_, batch.sequence, limits_.events_kept, out_);
   out_.next("SET", 3);
   out_.arg(keys_.sequence);
@@ -67,6 +68,13 @@ void BatchWriter::write_type(const core::TypeWrite& type) {
   out_.arg(keys_.types);
   out_.arg(type.type);
   if (!text.empty()) out_.arg(text);
+}
+
+void BatchWriter::write_contract(const core::ContractWrite& contract) {
+  out_.next(contract.schema ? Bulk("HSET") : Bulk("HDEL"), contract.schema ? 4 : 3);
+  out_.arg(keys_.contracts);
+  out_.arg(contract.name);
+  if (contract.schema) out_.arg(contract.schema.view());
 }
 
 void BatchWriter::write_job(const core::JobWrite& write) {

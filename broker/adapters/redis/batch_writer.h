@@ -45,6 +45,7 @@ class BatchWriter {
   void write_settings(const core::QueueWrite& write);
   void write_host(const core::HostWrite& host);
   void write_type(const core::TypeWrite& type);
+  void write_contract(const core::ContractWrite& contract);
   void write_ttl(const core::JobWrite& write);
 
   const Keys& keys_;

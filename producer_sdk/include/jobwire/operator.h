@@ -7,6 +7,7 @@
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@
 #include "jobwire/client.h"
 #include "jobwire/dead_job.h"
 #include "jobwire/export.h"
+#include "jobwire/held_contract.h"
 #include "jobwire/job_filter.h"
 #include "jobwire/queue_view.h"
 #include "jobwire/result.h"
@@ -65,6 +67,20 @@ class JOBWIRE_EXPORT Operator {
   /// The queue's share of workers against other queues: 1 to 1000.
   Result<QueueView> set_weight(std::string_view queue, std::uint32_t weight, const By& by,
                                std::stop_token stop = {});
+
+  // ------------------------------------------------------------------ contracts
+
+  /// The contracts by which the broker checks payloads, by name.
+  Result<std::vector<HeldContract>> contracts(std::stop_token stop = {});
+  /// From the next submit on payloads of its job types are checked by this contract too, over
+  /// restarts; it takes the place of one of the same name. `schema`: the .bfbs that
+  /// `jobwire gen --bfbs` or flatc writes. Errors: InvalidArgument for what is no contract, and for
+  /// one too many; NotPermitted when the broker has its contracts from a folder; Full while another
+  /// change waits for the store.
+  Result<HeldContract> put_contract(std::string_view name, std::span<const std::byte> schema,
+                                    const By& by, std::stop_token stop = {});
+  /// Payloads are no longer checked by it. One that is not held is removed already.
+  Status remove_contract(std::string_view name, const By& by, std::stop_token stop = {});
 
   // ------------------------------------------------------------------ many jobs at once
 

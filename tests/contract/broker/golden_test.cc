@@ -523,6 +523,51 @@ TEST_F(GoldenTest, AQueueReplyEndsWhereItsEnvelopeWouldBeTooLarge) {
   EXPECT_EQ(body->next()->str(), names[body->queues()->size() - 1]);
 }
 
+TEST_F(GoldenTest, ContractCommands) {
+  const auto put = decoded<ContractCommandIn>("contract_put");
+  EXPECT_EQ(put.session, kSession);
+  EXPECT_EQ(put.request, 57U);
+  EXPECT_EQ(put.action, ContractAction::Put);
+  EXPECT_EQ(put.name, "shop");
+  EXPECT_EQ(text(put.schema), "BFBS");
+  EXPECT_EQ(put.by, "ada");
+  EXPECT_EQ(put.why, "größer");
+  const auto list = decoded<ContractCommandIn>("contract_list");
+  EXPECT_EQ(list.action, ContractAction::List);
+  EXPECT_EQ(list.after, "mail");
+}
+
+TEST_F(GoldenTest, ContractRepliesAreEncodedAndEndWhereTheirEnvelopeWouldBeTooLarge) {
+  struct Sink : OutgoingSink {
+    void put(const Outgoing& message) override {
+      envelope.assign(message.envelope.begin(), message.envelope.end());
+    }
+    Buffer envelope;
+  } sink;
+  ContractReplyOut reply;
+  reply.session = kSession;
+  reply.request = 58;
+  reply.contracts = {{"shop", 4, {{"Shop.answer", 99}, {"Shop.ask", 100}}}};
+  encoder_.contract_reply(reply, sink);
+  expect_text(sink.envelope, "contract_reply");
+  reply = {
+      kSession,          57, core::Code::kInvalidArgument, "contract shop: no rpc_service in it",
+      core::Millis{500}, {}};
+  encoder_.contract_reply(reply, sink);
+  expect_text(sink.envelope, "contract_reply_refused");
+
+  reply = {};
+  const ports::HeldContract::Method method{std::string(128, 'm'), 1};
+  for (int i = 0; i < 256; ++i) {
+    reply.contracts.push_back({"contract-" + std::to_string(1'000 + i), 1U << 20, {500, method}});
+  }
+  encoder_.contract_reply(reply, sink);
+  EXPECT_LE(sink.envelope.size(), kMaxEnvelopeBytes);
+  const ContractReply* body = GetMessage(sink.envelope.data())->body_as_ContractReply();
+  ASSERT_LT(body->contracts()->size(), 256U);
+  EXPECT_EQ(body->next()->str(), reply.contracts[body->contracts()->size() - 1].name);
+}
+
 TEST_F(GoldenTest, Sweeps) {
   const auto purge = decoded<core::SweepAsked>("sweep_purge");
   EXPECT_EQ(purge.request, 53U);

@@ -73,6 +73,35 @@ class Silence : public ports::Log {
   void write(ports::Level, const char*, std::string_view) override {}
 };
 
+/// Takes "BFBS", and nothing else, for a contract.
+class Contracts : public ports::Contracts {
+ public:
+  ports::Status load(std::vector<ports::ContractFile> files) override {
+    held_.clear();
+    for (ports::ContractFile& file : files) held_[file.name] = std::move(file.schema);
+    return {};
+  }
+  ports::Status check(const ports::ContractFile& file) const override {
+    return file.schema == "BFBS" ? ports::Status() : ports::Failure{"no contract"};
+  }
+  ports::Result<ports::HeldContract> put(ports::ContractFile file) override {
+    held_[file.name] = file.schema;
+    return ports::HeldContract{file.name, file.schema.size(), {}};
+  }
+  bool holds(std::string_view name) const override { return held_.contains(std::string(name)); }
+  void remove(std::string_view name) override { held_.erase(std::string(name)); }
+  std::vector<ports::HeldContract> held(std::string_view) const override {
+    std::vector<ports::HeldContract> held;
+    for (const auto& [name, schema] : held_) held.push_back({name, schema.size(), {}});
+    return held;
+  }
+  const char* objection(const core::Submission&) override { return nullptr; }
+  std::string description() const override { return {}; }
+
+ private:
+  std::map<std::string, std::string> held_;
+};
+
 class RefusalsTest : public ::testing::Test {
  protected:
   RefusalsTest() : schema_(golden::schemas_folder()) {
@@ -112,6 +141,8 @@ class RefusalsTest : public ::testing::Test {
       text += std::to_string(count) + " ";
     text += "batches " + std::to_string(broker().counters().batches);
     text += " stored " + std::to_string(store_.shelf().jobs().size());
+    for (const auto& contract : contracts_.held("")) text += " holds " + contract.name;
+    for (const auto& [name, schema] : store_.shelf().contracts()) text += " keeps " + name;
     return text + " sequence " + std::to_string(store_.shelf().sequence());
   }
 
@@ -127,7 +158,25 @@ class RefusalsTest : public ::testing::Test {
     return std::string(wire::name_of(static_cast<core::Code>(message.body_as_Refused()->code())));
   }
 
+  /// The code of the one ContractReply to this.
+  std::string contract_reply(ports::PeerId from, const std::string& command,
+                             const std::string& schema = "") {
+    transport_.sent.clear();
+    transport_.put(
+        from,
+        schema_.message(R"({"body_type": "ContractCommand", "body": {"request": 5, "by": "ada", )" +
+                        command + "}}"),
+        {schema.begin(), schema.end()});
+    settle();
+    if (transport_.sent.size() != 1) return std::to_string(transport_.sent.size()) + " answers";
+    const auto* reply =
+        wire::GetMessage(transport_.sent[0].envelope.data())->body_as_ContractReply();
+    if (!reply || reply->request() != 5) return "no reply";
+    return std::string(wire::name_of(static_cast<core::Code>(reply->code())));
+  }
+
   golden::Schema schema_;
+  Contracts contracts_;
   std::map<std::string, golden::Golden> good_;
   BrokerConfig config_;
   memory::MemoryStore store_;
@@ -185,6 +234,56 @@ TEST_F(RefusalsTest, WhoDoesNotReadIsClosedAsSlowReaderAndToldOnceItReads) {
   ASSERT_EQ(message.body_type(), wire::Body::Refused);
   EXPECT_EQ(message.body_as_Refused()->code(), wire::Code::SlowReader);
   EXPECT_EQ(everything(), before);
+}
+
+constexpr const char* kPut =
+    R"("action": "Put", "name": "shop", "schema_offset": 0, "schema_size": 4)";
+constexpr const char* kRemove = R"("action": "Remove", "name": "shop")";
+
+TEST_F(RefusalsTest, ContractsOfAFolderAreChangedByNobodyWhichIsNotPermitted) {
+  const ports::PeerId to_one_without = peer("operator");
+  EXPECT_EQ(contract_reply(to_one_without, kPut, "BFBS"), "NotPermitted") << "it checks nothing";
+  broker_.reset();
+  broker().use(contracts_, std::vector<ports::ContractFile>{{"shop", "BFBS"}});
+  ASSERT_TRUE(broker().recover());
+  const ports::PeerId from = peer("operator");
+  const std::string before = everything();
+  EXPECT_EQ(contract_reply(from, kPut, "BFBS"), "NotPermitted");
+  EXPECT_EQ(contract_reply(from, kRemove), "NotPermitted");
+  EXPECT_EQ(contract_reply(from, R"("action": "List")"), "Unspecified");
+  EXPECT_EQ(everything(), before);
+}
+
+TEST_F(RefusalsTest, AContractIsHeldOnceItIsStoredAndABadOneChangesNothing) {
+  broker_.reset();
+  broker().use(contracts_, std::nullopt);
+  ASSERT_TRUE(broker().recover());
+  const ports::PeerId from = peer("operator");
+  const std::string before = everything();
+  EXPECT_EQ(contract_reply(from, kPut, "nope"), "InvalidArgument");
+  EXPECT_EQ(contract_reply(from, R"("action": "Put", "name": "no name", "schema_size": 4)", "BFBS"),
+            "InvalidName");
+  EXPECT_EQ(contract_reply(from, kRemove), "Unspecified") << "it is removed already";
+  EXPECT_EQ(everything(), before);
+  EXPECT_EQ(contract_reply(from, kPut, "BFBS"), "Unspecified");
+  EXPECT_TRUE(contracts_.holds("shop"));
+  EXPECT_EQ(store_.shelf().contracts().at("shop"), "BFBS");
+
+  store_.go_away(memory::MemoryStore::Away::kNow);
+  settle();
+  EXPECT_EQ(contract_reply(from, kRemove), "StoreUnavailable");
+  EXPECT_TRUE(contracts_.holds("shop"));
+
+  store_.come_back();
+  settle();
+  broker_.reset();
+  contracts_.remove("shop");
+  broker().use(contracts_, std::nullopt);
+  ASSERT_TRUE(broker().recover());
+  EXPECT_TRUE(contracts_.holds("shop")) << "a later broker has it from the store";
+  EXPECT_EQ(contract_reply(peer("operator"), kRemove), "Unspecified");
+  EXPECT_FALSE(contracts_.holds("shop"));
+  EXPECT_TRUE(store_.shelf().contracts().empty());
 }
 
 }  // namespace

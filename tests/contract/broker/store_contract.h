@@ -823,6 +823,26 @@ TYPED_TEST_P(StoreContract, ContractsThatAreKeptReplaceAllOthersAndOutliveTheBro
   EXPECT_TRUE(next->recover_contracts()->empty());
 }
 
+TYPED_TEST_P(StoreContract, ContractsOfABatchAreAddedReplacedAndRemoved) {
+  const std::string binary("a\0b", 3);
+  {
+    Driver broker = this->broker();
+    broker.open();
+    ASSERT_TRUE(static_cast<bool>(broker->keep_contracts({{"mail", "old"}, {"shop", "BFBS"}})));
+    core::Batch change = batch(1);
+    change.contracts = {{"mail", core::Bytes::copy_of(binary)}, {"shop", core::Bytes{}}};
+    broker.commit(change);
+    core::Batch more = batch(2);
+    more.contracts = {{"late", core::Bytes::copy_of(std::string_view("BFBS"))}};
+    broker.commit(more);
+  }
+  Driver next = this->broker();
+  next.open();
+  auto kept = next->recover_contracts();
+  ASSERT_TRUE(static_cast<bool>(kept));
+  EXPECT_TRUE((*kept == std::vector<ports::ContractFile>{{"late", "BFBS"}, {"mail", binary}}));
+}
+
 TYPED_TEST_P(StoreContract, QuestionsAreAnsweredInTheirOrder) {
   Driver broker = this->broker();
   broker.open();
@@ -1106,10 +1126,11 @@ REGISTER_TYPED_TEST_SUITE_P(
     AFinishedJobIsRecoveredWithTheTimeAtWhichItGoesByItself,
     WhatIsGoneIsRecoveredAsOfTheLastRemovals, DedupKeysAreRecoveredWithTheTimeThatIsLeft,
     AHostIsRecoveredUntilItHasLeft, ContractsThatAreKeptReplaceAllOthersAndOutliveTheBroker,
-    QuestionsAreAnsweredInTheirOrder, MoreQuestionsThanTheBoundAreTurnedAway,
-    CommitsAndQuestionsGoOnSideBySide, AScanWalksAnIndexInItsOrderFromPageToPage,
-    AScanReadsHeadsAndAWholeReadTheAttempts, AWalkSeesWhatStaysAlthoughTheRestLeaves,
-    AReplayMovesAJobAndLeavesNothingOfItsDeath, AJobThatIsReplayedAndCancelledInOneBatchIsCancelled,
-    AnImportedJobClaimsNoDedupKey, SettingsOfQueuesAreKeptAndTakenBack);
+    ContractsOfABatchAreAddedReplacedAndRemoved, QuestionsAreAnsweredInTheirOrder,
+    MoreQuestionsThanTheBoundAreTurnedAway, CommitsAndQuestionsGoOnSideBySide,
+    AScanWalksAnIndexInItsOrderFromPageToPage, AScanReadsHeadsAndAWholeReadTheAttempts,
+    AWalkSeesWhatStaysAlthoughTheRestLeaves, AReplayMovesAJobAndLeavesNothingOfItsDeath,
+    AJobThatIsReplayedAndCancelledInOneBatchIsCancelled, AnImportedJobClaimsNoDedupKey,
+    SettingsOfQueuesAreKeptAndTakenBack);
 
 }  // namespace jobwire::testing

@@ -352,6 +352,22 @@ std::vector<Golden> golden_messages(const Schema& schema) {
   add("dead_import", "operator",
       body("DeadImport", "\"request\": 56, \"jobs\": [" + dead_job + R"(], "by": "ada")"),
       joined(bytes("hello"), error));
+  add("contract_put", "operator",
+      body("ContractCommand",
+           R"("request": 57, "action": "Put", "name": "shop", "schema_offset": 0, "schema_size": 4,
+              "by": "ada", "why": "größer")"),
+      bytes("BFBS"));
+  add("contract_list", "operator",
+      body("ContractCommand", R"("request": 58, "action": "List", "after": "mail")"));
+  add("contract_reply", "broker",
+      body("ContractReply",
+           R"("request": 58, "contracts": [{"name": "shop", "bytes": 4, "methods": [
+              {"type": "Shop.answer", "contract": 99}, {"type": "Shop.ask", "contract": 100}]}])"));
+  add("contract_reply_refused", "broker",
+      body(
+          "ContractReply",
+          R"("request": 57, "code": "InvalidArgument", "message": "contract shop: no rpc_service in it",
+              "retry_after_ms": 500)"));
   return set;
 }
 
@@ -413,6 +429,16 @@ std::vector<Bad> bad_messages(const Schema& schema) {
       schema.message(body("DeadQuery", R"("after": "images:1")")));
   add("dead_import_by_nobody", "operator", "InvalidArgument",
       schema.message(body("DeadImport", "")));
+  add("contract_command_by_a_producer", "producer", "WrongRole",
+      schema.message(body("ContractCommand", R"("action": "List")")));
+  add("contract_command_action_unspecified", "operator", "InvalidArgument",
+      schema.message(body("ContractCommand", R"("name": "shop", "by": "ada")")));
+  add("contract_command_by_nobody", "operator", "InvalidArgument",
+      schema.message(body("ContractCommand", R"("action": "Remove", "name": "shop")")));
+  add("contract_outside_the_blob", "operator", "MalformedFrame",
+      schema.message(body("ContractCommand",
+                          R"("action": "Put", "name": "shop", "by": "ada", "schema_size": 5)")),
+      bytes("BFBS"));
   std::string many;
   for (int i = 0; i < 1025; ++i) many += std::string(i ? "," : "") + id_text(i);
   add("sweep_too_many_ids", "operator", "TooMany",

@@ -8,7 +8,10 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <set>
+#include <span>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -73,6 +76,35 @@ TEST_F(Operating, APausedQueueHandsNothingOutUntilItIsResumed) {
   ASSERT_TRUE(op_.resume("operated", anna_));
   EXPECT_TRUE(client_.wait(id, kLong)->succeeded());
   EXPECT_FALSE(op_.queue("operated")->paused);
+}
+
+TEST_F(Operating, AContractHoldsFromItsPutToItsRemoval) {
+  std::ifstream file(std::getenv("JOBWIRE_CONTRACT"), std::ios::binary);
+  const std::string schema{std::istreambuf_iterator<char>(file), {}};
+  const Job bad = Job("Shop.answer", "nonsense").queue("shop");
+  ASSERT_TRUE(client_.submit(bad)) << "nobody checks yet";
+  const auto held = op_.put_contract("shop", std::as_bytes(std::span(schema)), anna_);
+  ASSERT_TRUE(held) << held.error().to_string();
+  EXPECT_EQ(held->bytes, schema.size());
+  ASSERT_EQ(held->methods.size(), 1U);
+  EXPECT_EQ(held->methods[0].type, "Shop.answer");
+  const auto refused = client_.submit(bad);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::InvalidArgument);
+  EXPECT_THAT(refused.error().message(), HasSubstr("which the contract shop wants"));
+
+  const auto broken = op_.put_contract("shop", std::as_bytes(std::span("BFBS")), anna_);
+  ASSERT_FALSE(broken);
+  EXPECT_EQ(broken.error().code(), ErrorCode::InvalidArgument);
+  const auto all = op_.contracts();
+  ASSERT_TRUE(all);
+  ASSERT_EQ(all->size(), 1U);
+  EXPECT_EQ(all->front().methods[0].contract, held->methods[0].contract);
+
+  ASSERT_TRUE(op_.remove_contract("shop", anna_));
+  EXPECT_TRUE(op_.remove_contract("shop", anna_)) << "it is removed already";
+  EXPECT_TRUE(op_.contracts()->empty());
+  EXPECT_TRUE(client_.submit(bad));
 }
 
 TEST_F(Operating, APauseWithAnEndLiftsItself) {

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from jobwire._gen._command import main
 from rig import Rig, build_dir, until
 
 HERE = Path(__file__).resolve().parent
@@ -33,6 +34,15 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         yield rig
 
 
+def contract(folder: Path) -> Path:
+    source = folder / "shop.fbs"
+    source.write_text(
+        "table Ask { word:string; } table Told { text:string; } rpc_service Shop { answer(Ask):Told; }"
+    )
+    assert main([str(source), "--bfbs", str(folder)]) == 0
+    return folder / "shop.bfbs"
+
+
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize("fact", facts())
 def test_operator_live(rig: Rig, fact: str, tmp_path: Path) -> None:
@@ -40,7 +50,11 @@ def test_operator_live(rig: Rig, fact: str, tmp_path: Path) -> None:
     with out.open("wb") as stdout:
         program = subprocess.Popen(
             [PROGRAM, f"--gtest_filter=Operating.{fact}"],
-            env={**os.environ, "JOBWIRE_ENDPOINT": rig.producers},
+            env={
+                **os.environ,
+                "JOBWIRE_ENDPOINT": rig.producers,
+                "JOBWIRE_CONTRACT": str(contract(tmp_path)),
+            },
             stdout=stdout,
             stderr=subprocess.STDOUT,
         )

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jobwire import AsyncClient, Client, InvalidJob, JobSpec, JobState
+from jobwire import AsyncClient, Client, InvalidJob, JobSpec, JobState, NotPermitted, Operator
+from jobwire._cli import main as jobwire
 from jobwire._gen._command import main
 from jobwire.contract import spec
 from rig import Rig, until
@@ -126,3 +127,65 @@ def test_broker_that_holds_a_contract_refuses_what_is_none_of_its_versions(
                 with pytest.raises(InvalidJob, match="but of another encoding"):
                     client.submit(JobSpec("Shop.answer", {"word": "a"}, **job))
         assert int(rig.redis_cli("HLEN", "jw:{0}:contracts")) == 2
+
+
+def test_contract_that_is_put_at_run_time_holds_at_once_and_over_a_restart(
+    versions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = imported(versions / "new_contract.py")
+    bad = JobSpec("Shop.answer", b"\x7f" * 40, encoding=4, queue="shop")
+    for name in ("old", "new"):
+        assert main([str(versions / f"{name}.fbs"), "--bfbs", str(tmp_path)]) == 0
+    with Rig(tmp_path / "rig") as rig:
+        rig.start_broker()
+        with Operator(rig.producers) as operator:
+            operator.submit(bad)  # nobody checks yet
+            held = operator.put_contract("shop", (tmp_path / "new.bfbs").read_bytes(), by="ada")
+            assert held.methods == (("Shop.answer", new.SHOP_ANSWER.hash),)
+            with pytest.raises(InvalidJob, match="which the contract shop wants"):
+                operator.submit(JobSpec("Shop.answer", b"\x7f" * 40, encoding=4, queue="shop"))
+            for schema in (b"", b"BFBS", (tmp_path / "new.bfbs").read_bytes()[:-500]):
+                with pytest.raises(InvalidJob, match="contract shop: "):
+                    operator.put_contract("shop", schema, by="ada")
+            with pytest.raises(InvalidJob, match="name"):
+                operator.put_contract("no name", (tmp_path / "new.bfbs").read_bytes(), by="ada")
+            assert operator.contracts() == [held]
+            assert rig.redis_cli("HLEN", "jw:{0}:contracts") == "1"
+
+            assert rig.broker
+            rig.broker.kill()
+            rig.start_broker()
+            assert operator.contracts() == [held]
+            with pytest.raises(InvalidJob, match="which the contract shop wants"):
+                operator.submit(JobSpec("Shop.answer", b"\x7f" * 40, encoding=4, queue="shop"))
+
+        # By hand.
+        there = ["--broker", rig.producers]
+        assert jobwire(["contracts", "put", str(versions / "old.fbs"), "--by", "ada", *there]) == 0
+        assert jobwire(["contracts", "remove", "shop", *there]) == 0
+        capsys.readouterr()
+        assert jobwire(["contracts", "list", *there]) == 0
+        assert capsys.readouterr().out.split()[::2] == ["old", "Shop.answer"]
+        assert rig.redis_cli("HKEYS", "jw:{0}:contracts") == "old"
+        assert jobwire(["contracts", "put", str(tmp_path / "none.fbs"), *there]) == 2
+        assert (
+            jobwire(["contracts", "put", str(versions / "old.fbs"), "--by", "x" * 200, *there]) == 1
+        )
+
+
+def test_broker_that_has_its_contracts_from_a_folder_lists_them_and_changes_none(
+    versions: Path, tmp_path: Path
+) -> None:
+    assert main([str(versions / "old.fbs"), "--bfbs", str(tmp_path / "contracts")]) == 0
+    schema = (tmp_path / "contracts/old.bfbs").read_bytes()
+    with Rig(tmp_path / "rig", options=["--contracts", str(tmp_path / "contracts")]) as rig:
+        rig.start_broker()
+        with Operator(rig.producers) as operator:
+            (held,) = operator.contracts()
+            assert (held.name, held.bytes) == ("old", len(schema))
+            with pytest.raises(NotPermitted, match="--contracts"):
+                operator.put_contract("more", schema, by="ada")
+            with pytest.raises(NotPermitted, match="--contracts"):
+                operator.remove_contract("old", by="ada")
+            assert operator.contracts() == [held]
+            assert rig.redis_cli("HKEYS", "jw:{0}:contracts") == "old"

@@ -164,6 +164,67 @@ TEST_F(OperatorTest, ACommandIsSentAgainToTheBrokerThatComesBack) {
   sync();
 }
 
+// ---------------------------------------------------------------- contracts
+
+TEST_F(OperatorTest, ContractsArePutListedPageByPageAndRemoved) {
+  std::vector<std::string> said;
+  broker_.on_operator([&](const wire::Message& message, std::string_view blob) -> Answers {
+    const auto& command = *message.body_as_ContractCommand();
+    const auto text = [](const flatbuffers::String* word) { return word ? word->str() : ""; };
+    said.push_back(wire::EnumNameContractAction(command.action()) + (" " + text(command.name())) +
+                   " " + text(command.by()) + " " + text(command.why()) + " " +
+                   std::string(blob.substr(command.schema_offset(), command.schema_size())));
+    Builder builder;
+    const bool second = command.after() != nullptr;
+    const auto type = builder.CreateString("Shop.answer");
+    const auto method = wire::CreateContractMethod(builder, type, 99);
+    const auto methods = builder.CreateVector(&method, 1);
+    const auto name = builder.CreateString(second ? "b" : "a");
+    const auto view = wire::CreateContractView(builder, name, 4, methods);
+    const auto views = builder.CreateVector(&view, 1);
+    const auto next = command.action() == wire::ContractAction::List && !second
+                          ? builder.CreateString("a")
+                          : flatbuffers::Offset<flatbuffers::String>();
+    return {
+        {to_envelope(builder, wire::CreateContractReply(builder, command.request(),
+                                                        wire::Code::Unspecified, 0, views, next)),
+         ""}};
+  });
+  const auto schema = std::as_bytes(std::span("BFBS", 4));
+  const auto put = op_.put_contract("shop", schema, By("anna").why("new"));
+  ASSERT_TRUE(put) << put.error().to_string();
+  EXPECT_EQ(put->name, "a");
+  EXPECT_EQ(put->bytes, 4U);
+  ASSERT_EQ(put->methods.size(), 1U);
+  EXPECT_EQ(put->methods[0].type, "Shop.answer");
+  EXPECT_EQ(put->methods[0].contract, 99U);
+  const auto all = op_.contracts();
+  ASSERT_TRUE(all);
+  ASSERT_EQ(all->size(), 2U);
+  EXPECT_EQ((*all)[1].name, "b");
+  EXPECT_TRUE(op_.remove_contract("shop", By("anna")));
+  sync();
+  EXPECT_THAT(said, testing::ElementsAre("Put shop anna new BFBS", "List    ", "List    ",
+                                         "Remove shop anna  "));
+}
+
+TEST_F(OperatorTest, AContractThatIsRefusedIsAnErrorWithItsText) {
+  broker_.on_operator([](const wire::Message& message, std::string_view) -> Answers {
+    Builder builder;
+    const auto text = builder.CreateString("no rpc_service in it");
+    return {{to_envelope(builder, wire::CreateContractReply(
+                                      builder, message.body_as_ContractCommand()->request(),
+                                      wire::Code::InvalidArgument, text)),
+             ""}};
+  });
+  const auto put = op_.put_contract("shop", {}, By("anna"));
+  ASSERT_FALSE(put);
+  EXPECT_EQ(put.error().code(), ErrorCode::InvalidArgument);
+  EXPECT_THAT(put.error().message(), HasSubstr("no rpc_service"));
+  EXPECT_FALSE(op_.remove_contract("shop", By("anna")));
+  sync();
+}
+
 // ---------------------------------------------------------------- sweeps
 
 Answer sweep_report(std::uint64_t request, std::uint64_t matched, std::uint64_t done, bool finished,

@@ -237,6 +237,7 @@ void ScriptedBroker::handle(const Peer& peer, const wire::Message& message, std:
     case wire::Body::Sweep:
     case wire::Body::DeadQuery:
     case wire::Body::DeadImport:
+    case wire::Body::ContractCommand:
       if (script_.on_operator) {
         for (const Answer& answer : script_.on_operator(message, blob)) {
           send(peer,

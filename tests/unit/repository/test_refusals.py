@@ -67,6 +67,7 @@ PROVOKED = {
         CORE + "engine_attempts_test.cc",
         "ResultsOfASessionThatIsNoWorkersAreRefusedAndChangeNothing",
     ),
+    "NotPermitted": (RUNTIME, "ContractsOfAFolderAreChangedByNobodyWhichIsNotPermitted"),
     "CreditExceeded": (CORE + "engine_hosts_test.cc", "ReadyOutOfBoundsIsRefusedAndChangesNothing"),
 }
 

@@ -31,6 +31,10 @@ BAD: dict[str, str] = {
 # What is wrong with these only a broker can see, for only a broker reads their kinds; the rest is wrong for everyone.
 FOR_THE_BROKER = {
     "agent_without_host",
+    "contract_command_action_unspecified",
+    "contract_command_by_a_producer",
+    "contract_command_by_nobody",
+    "contract_outside_the_blob",
     "dead_import_by_a_producer",
     "dead_import_by_nobody",
     "dead_query_after_nowhere",

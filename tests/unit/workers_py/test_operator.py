@@ -20,6 +20,7 @@ from jobwire import (
     DeadPage,
     DeadReason,
     Full,
+    HeldContract,
     JobFilter,
     JobSpec,
     NoAnswer,
@@ -33,8 +34,8 @@ from jobwire._dead_json import dump, load
 from jobwire._messages import Limits, Refused, Welcome
 from jobwire._operator_session import OperatorSession, SweepOrder
 from jobwire._producer_session import Settings
-from jobwire._wire_enums import Code, QueueAction, SweepAction
-from jobwire._wire_operator import DeadReply, QueueReply, SweepTold
+from jobwire._wire_enums import Code, ContractAction, QueueAction, SweepAction
+from jobwire._wire_operator import ContractReply, DeadReply, QueueReply, SweepTold
 from jobwire._wire_producer import Receipts
 
 PROTOCOL = (SCHEMAS / "PROTOCOL.md").read_text()
@@ -69,6 +70,7 @@ def test_golden_refusals_are_read(tmp_path: Path) -> None:
         ("queue_reply_refused", QueueReply),
         ("sweep_report_refused", SweepTold),
         ("dead_page_refused", DeadReply),
+        ("contract_reply_refused", ContractReply),
     ):
         frames = golden(name)
         told = body_json(frames[0], tmp_path)
@@ -77,6 +79,26 @@ def test_golden_refusals_are_read(tmp_path: Path) -> None:
         assert message.code != Code.Unspecified
         assert message.message == told["message"]
         assert message.retry_after_ms == told["retry_after_ms"]
+
+
+def test_golden_contract_reply_is_read() -> None:
+    message = _wire_operator.decode(golden("contract_reply"))
+    assert isinstance(message, ContractReply)
+    assert (message.request, message.code, message.next) == (58, 0, "")
+    methods = (("Shop.answer", 99), ("Shop.ask", 100))
+    assert message.contracts == (HeldContract("shop", 4, methods),)
+
+
+def test_contract_commands_are_the_golden_ones(tmp_path: Path) -> None:
+    envelope, blob = golden("contract_put")
+    put = _wire_operator.encode_contract_command(
+        57, ContractAction.Put, name="shop", schema=blob, by="ada", why="größer"
+    )
+    assert body_json(put.envelope, tmp_path) == body_json(envelope, tmp_path)
+    assert put.blob == blob
+    (envelope,) = golden("contract_list")
+    listed = _wire_operator.encode_contract_command(58, ContractAction.List, after="mail")
+    assert body_json(listed.envelope, tmp_path) == body_json(envelope, tmp_path)
 
 
 def test_golden_sweep_report_is_read(tmp_path: Path) -> None:
@@ -296,8 +318,14 @@ def test_questions_are_answered_and_asked_again(tmp_path: Path) -> None:
     peer.session.command(reply, 110.0, QueueAction.Look, queue="q")
     page: Future[DeadPage] = Future()
     peer.session.dead_page(JobFilter(), "", 10, True, page, 110.0)
+    contracts: Future[ContractReply] = Future()
+    peer.session.contract(contracts, 110.0, ContractAction.Put, name="shop", schema=b"BFBS")
     peer.connect()
-    first, second = peer.sent(tmp_path)
+    first, second, third = peer.sent(tmp_path)
+    assert (third["action"], third["name"], third["schema_size"]) == ("Put", "shop", 4)
+    held = HeldContract("shop", 4, ())
+    peer.say(ContractReply(third["request"], 0, "", 0, (held,), ""))
+    assert contracts.result(0).contracts == (held,)
     assert (first["action"], first["queue"]) == ("Look", "q")
     assert (second["limit"], second["full"]) == (10, True)
     peer.say(QueueReply(first["request"], 0, "", 0, (), ""))

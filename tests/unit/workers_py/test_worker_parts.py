@@ -118,7 +118,7 @@ def test_retry_takes_seconds_or_a_timedelta() -> None:
 
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
-    assert "worker  Serves the jobs of an app" in capsys.readouterr().out
+    assert "worker     Serves the jobs of an app" in capsys.readouterr().out
 
 
 def test_unknown_command_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

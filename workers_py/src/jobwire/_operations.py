@@ -35,6 +35,16 @@ class QueueView:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldContract:
+    """A contract by which the broker checks payloads: its name, the size of its binary schema, and each of its job
+    types with the hash of the method."""
+
+    name: str
+    bytes: int
+    methods: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class JobFilter:
     """Which jobs; what is left out does not narrow.
 

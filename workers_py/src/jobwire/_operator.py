@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An operator's connection to a broker: queues, sweeps over many jobs, dead letters."""
+"""An operator's connection to a broker: queues, contracts, sweeps over many jobs, dead letters."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from jobwire._errors import ClientError, InvalidJob
 from jobwire._operations import (
     DeadJob,
     DeadPage,
+    HeldContract,
     ImportReport,
     JobFilter,
     QueueView,
@@ -25,8 +26,8 @@ from jobwire._operations import (
 from jobwire._operator_session import OperatorSession, SweepOrder
 from jobwire._spans import Span, milliseconds
 from jobwire._verbs import Verbs, blocking
-from jobwire._wire_enums import QueueAction, Role, SweepAction
-from jobwire._wire_operator import QueueReply, moment_ms
+from jobwire._wire_enums import ContractAction, QueueAction, Role, SweepAction
+from jobwire._wire_operator import ContractReply, QueueReply, moment_ms
 
 _PAGE = 100
 _IMPORT_JOBS = 256
@@ -93,6 +94,42 @@ class OperatorVerbs(Verbs):
         future: Future[QueueReply] = Future()
         deadline = time.monotonic() + self._submit_timeout
         self._order(_on(lambda session: session.command(future, deadline, action, **fields)))
+        return await self._wait(future)
+
+    # ---------------------------------------------------------------- contracts
+
+    async def contracts(self) -> list[HeldContract]:
+        """The contracts by which the broker checks payloads, by name."""
+        found: list[HeldContract] = []
+        after = ""
+        while True:
+            reply = await self._contract(ContractAction.List, after=after)
+            found += reply.contracts
+            after = reply.next
+            if not after:
+                return found
+
+    async def put_contract(
+        self, name: str, schema: bytes, *, by: str, why: str = ""
+    ) -> HeldContract:
+        """From the next submit on payloads of its job types are checked by this contract too, over restarts; it takes
+        the place of one of the same name. schema: the .bfbs that `jobwire gen --bfbs` or flatc writes.
+
+        Raises InvalidJob for what is no contract, NotPermitted when the broker has its contracts from a folder.
+        """
+        (held,) = (
+            await self._contract(ContractAction.Put, name=name, schema=schema, by=by, why=why)
+        ).contracts
+        return held
+
+    async def remove_contract(self, name: str, *, by: str, why: str = "") -> None:
+        """Payloads are no longer checked by it. One that is not held is removed already."""
+        await self._contract(ContractAction.Remove, name=name, by=by, why=why)
+
+    async def _contract(self, action: int, **fields: Any) -> ContractReply:
+        future: Future[ContractReply] = Future()
+        deadline = time.monotonic() + self._submit_timeout
+        self._order(_on(lambda session: session.contract(future, deadline, action, **fields)))
         return await self._wait(future)
 
     # ---------------------------------------------------------------- sweeps
@@ -318,6 +355,9 @@ class Operator(Client):
     drain = blocking(OperatorVerbs.drain)
     resume = blocking(OperatorVerbs.resume)
     set_weight = blocking(OperatorVerbs.set_weight)
+    contracts = blocking(OperatorVerbs.contracts)
+    put_contract = blocking(OperatorVerbs.put_contract)
+    remove_contract = blocking(OperatorVerbs.remove_contract)
     purge = blocking(OperatorVerbs.purge)
     replay = blocking(OperatorVerbs.replay)
     drop = blocking(OperatorVerbs.drop)

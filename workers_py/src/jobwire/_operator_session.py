@@ -24,10 +24,12 @@ from jobwire._session import Phase
 from jobwire._settle import fail, settle
 from jobwire._wire_enums import Code
 from jobwire._wire_operator import (
+    ContractReply,
     DeadReply,
     QueueReply,
     SweepTold,
     decode,
+    encode_contract_command,
     encode_dead_import,
     encode_dead_query,
     encode_queue_command,
@@ -80,6 +82,13 @@ class OperatorSession(ProducerSession):
     ) -> None:
         number = self._number()
         message = encode_queue_command(number, action, **fields)
+        self._question(number, Question(b"", message, future), deadline)
+
+    def contract(
+        self, future: Future[ContractReply], deadline: float, action: int, **fields: Any
+    ) -> None:
+        number = self._number()
+        message = encode_contract_command(number, action, **fields)
         self._question(number, Question(b"", message, future), deadline)
 
     def dead_page(
@@ -178,7 +187,7 @@ class OperatorSession(ProducerSession):
             self.outbox.append(encode_dead_import(number, batch.jobs, batch.by).frames)
 
     def _take(self, message: Any, now: float) -> None:
-        if isinstance(message, QueueReply | DeadReply):
+        if isinstance(message, QueueReply | DeadReply | ContractReply):
             question = self._questions.take(message.request)
             if question is None:
                 return
@@ -187,9 +196,7 @@ class OperatorSession(ProducerSession):
                     question.future, refusal(message.code, message.message, message.retry_after_ms)
                 )
             else:
-                settle(
-                    question.future, message if isinstance(message, QueueReply) else message.page
-                )
+                settle(question.future, message.page if isinstance(message, DeadReply) else message)
         elif isinstance(message, SweepTold):
             self._sweep_told(message)
         elif isinstance(message, Receipts) and self._imports:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from jobwire.wire.Body import Body
 from jobwire.wire.Code import Code
+from jobwire.wire.ContractAction import ContractAction
 from jobwire.wire.Durability import Durability
 from jobwire.wire.Encoding import Encoding
 from jobwire.wire.Known import Known
@@ -18,6 +19,7 @@ from jobwire.wire.WorkerEnd import WorkerEnd
 __all__ = [
     "Body",
     "Code",
+    "ContractAction",
     "Durability",
     "Encoding",
     "Known",

@@ -11,6 +11,8 @@ from typing import Any
 
 import flatbuffers
 
+import jobwire.wire.ContractCommand as _ContractCommand
+import jobwire.wire.ContractReply as _ContractReply
 import jobwire.wire.DeadImport as _DeadImport
 import jobwire.wire.DeadPage as _DeadPage
 import jobwire.wire.DeadQuery as _DeadQuery
@@ -22,6 +24,7 @@ import jobwire.wire.SweepReport as _SweepReport
 from jobwire._operations import (
     DeadJob,
     DeadPage,
+    HeldContract,
     JobFilter,
     QueueView,
     SweepReport,
@@ -33,10 +36,12 @@ from jobwire._wire_producer import READERS, Incoming, Outgoing
 from jobwire._wire_tables import Texts, finish, offset_vector, struct_vector, table_at, text_of
 
 __all__ = [
+    "ContractReply",
     "DeadReply",
     "QueueReply",
     "SweepTold",
     "decode",
+    "encode_contract_command",
     "encode_dead_import",
     "encode_dead_query",
     "encode_queue_command",
@@ -74,7 +79,19 @@ class DeadReply:
     page: DeadPage
 
 
-def decode(frames: Sequence[bytes]) -> Incoming | QueueReply | SweepTold | DeadReply:
+@dataclass(frozen=True, slots=True)
+class ContractReply:
+    request: int
+    code: int
+    message: str
+    retry_after_ms: int
+    contracts: tuple[HeldContract, ...]
+    next: str
+
+
+def decode(
+    frames: Sequence[bytes],
+) -> Incoming | QueueReply | SweepTold | DeadReply | ContractReply:
     """Reads one message for an operator; raises ProtocolError for what cannot be taken."""
     return read(frames, _READERS)
 
@@ -109,6 +126,21 @@ def _queue_view(view: Any) -> QueueView:
     )
 
 
+def _contract_reply(envelope: bytes, body: int, blob: bytes) -> ContractReply:
+    table = table_at(_ContractReply.ContractReply, envelope, body)
+    held = tuple(_held(table.Contracts(i)) for i in range(table.ContractsLength()))
+    return ContractReply(*_said(table), held, text_of(table.Next()))
+
+
+def _held(view: Any) -> HeldContract:
+    methods = (view.Methods(i) for i in range(view.MethodsLength()))
+    return HeldContract(
+        text_of(view.Name()),
+        view.Bytes(),
+        tuple((text_of(method.Type()), method.Contract()) for method in methods),
+    )
+
+
 def _sweep_report(envelope: bytes, body: int, blob: bytes) -> SweepTold:
     table = table_at(_SweepReport.SweepReport, envelope, body)
     report = SweepReport(
@@ -131,11 +163,12 @@ def _time(milliseconds: int) -> datetime | None:
     return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
 
 
-_READERS: dict[int, Reader[Incoming | QueueReply | SweepTold | DeadReply]] = {
+_READERS: dict[int, Reader[Incoming | QueueReply | SweepTold | DeadReply | ContractReply]] = {
     **READERS,
     Body.QueueReply: _queue_reply,
     Body.SweepReport: _sweep_report,
     Body.DeadPage: _dead_page,
+    Body.ContractReply: _contract_reply,
 }
 
 
@@ -172,6 +205,30 @@ def encode_queue_command(
     _QueueCommand.AddLimit(builder, limit)
     end = _QueueCommand.End(builder)
     return Outgoing(finish(builder, Body.QueueCommand, end), b"")
+
+
+def encode_contract_command(
+    request: int,
+    action: int,
+    *,
+    name: str = "",
+    schema: bytes = b"",
+    by: str = "",
+    why: str = "",
+    after: str = "",
+) -> Outgoing:
+    builder = flatbuffers.Builder(256)
+    texts = Texts(builder, name=name, by=by, why=why, after=after)
+    _ContractCommand.Start(builder)
+    _ContractCommand.AddRequest(builder, request)
+    _ContractCommand.AddAction(builder, action)
+    texts.add("name", _ContractCommand.AddName)
+    _ContractCommand.AddSchemaSize(builder, len(schema))
+    texts.add("by", _ContractCommand.AddBy)
+    texts.add("why", _ContractCommand.AddWhy)
+    texts.add("after", _ContractCommand.AddAfter)
+    end = _ContractCommand.End(builder)
+    return Outgoing(finish(builder, Body.ContractCommand, end), schema)
 
 
 def _filter(builder: Any, which: JobFilter, before_ms: int) -> int:

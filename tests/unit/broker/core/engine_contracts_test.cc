@@ -195,5 +195,85 @@ TEST_F(EngineContractsTest, WhatIsInTheWayNamesAFewContractsAndNotAWholeHistory)
   EXPECT_THAT(obstacle(1), Not(HasSubstr("0000000000000005")));
 }
 
+// ---- contracts that are put and removed
+
+class EngineHeldContractsTest : public EngineTest {
+ protected:
+  static ContractAsked put(SessionId session, std::string_view name = "shop",
+                           std::uint64_t request = 5) {
+    return {session, request, name, Bytes::copy_of(std::string_view("BFBS"))};
+  }
+  static ContractAsked remove(SessionId session, std::string_view name = "shop") {
+    return {session, 6, name, {}};
+  }
+};
+
+TEST_F(EngineHeldContractsTest, AChangeIsDoneWhenItIsStored) {
+  const SessionId o = op();
+  EXPECT_EQ(count_all(turn(put(o))), 0U);
+  ASSERT_THAT(stage().contracts, SizeIs(1));
+  EXPECT_EQ(last_batch.contracts[0].name, "shop");
+  EXPECT_EQ(last_batch.contracts[0].schema.view(), "BFBS");
+  const Effects out = committed();
+  ASSERT_THAT(out.contracts_done, SizeIs(1));
+  EXPECT_EQ(out.contracts_done[0].session, o);
+  EXPECT_EQ(out.contracts_done[0].request, 5U);
+  EXPECT_EQ(out.contracts_done[0].code, Code::kNone);
+  EXPECT_EQ(out.contracts_done[0].name, "shop");
+  EXPECT_EQ(out.contracts_done[0].schema.view(), "BFBS");
+  EXPECT_FALSE(engine().has_batch(now)) << "it is written once";
+  turn(remove(o));
+  EXPECT_FALSE(stage().contracts.at(0).schema);
+  EXPECT_FALSE(committed().contracts_done.at(0).schema);
+}
+
+TEST_F(EngineHeldContractsTest, OneChangeAtATimeAndWhatTheStoreCannotTakeIsRefused) {
+  const SessionId o = op();
+  turn(put(o));
+  const auto code = [&](const ContractAsked& asked) {
+    const Effects out = refused([&] { return turn(asked); });
+    return out.contracts_done.at(0).code;
+  };
+  EXPECT_EQ(code(put(o, "other", 7)), Code::kWindowFull);
+  stage();
+  EXPECT_EQ(code(put(o, "other", 7)), Code::kWindowFull) << "the first is on its way";
+  committed();
+  turn(StoreRoomChanged{true});
+  EXPECT_EQ(code(put(o)), Code::kStoreFull);
+  turn(remove(o));
+  EXPECT_EQ(commit().contracts_done.at(0).code, Code::kNone) << "what makes room goes on";
+  turn(StoreRoomChanged{false});
+  turn(StoreWentAway{});
+  EXPECT_EQ(code(put(o)), Code::kStoreUnavailable);
+  turn(StoreCameBack{});
+  EXPECT_EQ(refused([&] { return turn(put(SessionId{99})); }).refusals.at(0).code,
+            Code::kHelloFirst);
+  turn(ShutdownBegun{});
+  EXPECT_EQ(code(put(o)), Code::kShuttingDown);
+}
+
+TEST_F(EngineHeldContractsTest, ARefusedBatchRefusesTheChangeUnlessItWasForItsNewJobs) {
+  const SessionId o = op();
+  turn(put(o));
+  stage();
+  const Effects out = rejected(Code::kStoreUnavailable);
+  ASSERT_THAT(out.contracts_done, SizeIs(1));
+  EXPECT_EQ(out.contracts_done[0].code, Code::kStoreUnavailable);
+  advance(Millis(500));
+  turn(put(o));
+  stage();
+  EXPECT_THAT(rejected(Code::kStoreFull).contracts_done, IsEmpty());
+  advance(Millis(500));
+  EXPECT_EQ(commit().contracts_done.at(0).code, Code::kNone);
+}
+
+TEST_F(EngineHeldContractsTest, ABrokerThatStopsStoresTheChangeFirst) {
+  turn(put(op()));
+  turn(ShutdownBegun{});
+  EXPECT_FALSE(engine().drained());
+  commit();
+  EXPECT_TRUE(engine().drained());
+}
+
 }  // namespace
 }  // namespace jobwire::core

@@ -86,7 +86,8 @@ inline std::size_t count_all(const Effects& e) {
          e.results.size() + e.result_reads.size() + e.payload_reads.size() + e.revokes.size() +
          e.recalls.size() + e.dispatches.size() + e.cancel_replies.size() + e.cancel_leases.size() +
          e.queue_replies.size() + e.sweep_reports.size() + e.dead_scans.size() +
-         e.session_drops.size() + e.logs.size() + e.progress.size() + e.checkpoint_acks.size();
+         e.contracts_done.size() + e.session_drops.size() + e.logs.size() + e.progress.size() +
+         e.checkpoint_acks.size();
 }
 
 /// An engine, its time, and the store that the test plays.

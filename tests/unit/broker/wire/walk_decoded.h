@@ -95,6 +95,11 @@ class DecodedWalk {
     for (const core::ReceiptOut& refusal : import.bad) walk(refusal.field), walk(refusal.message);
   }
 
+  void walk(const ContractCommandIn& command) {
+    walk(command.name), walk(command.schema), walk(command.by), walk(command.why);
+    walk(command.after);
+  }
+
   std::uint64_t sum_ = 0;
 };
 

@@ -12,7 +12,7 @@ from jobwire._gen._check import Verdict, accepted, compare, survives
 from jobwire._gen._cpp import FLATC_OPTIONS, cpp_header
 from jobwire._gen._hash import method_hash
 from jobwire._gen._python import python_module
-from jobwire._gen._schema import ContractError, Schema, flatc, load
+from jobwire._gen._schema import BFBS_OPTIONS, ContractError, Schema, flatc, load
 
 
 def main(arguments: list[str]) -> int:
@@ -110,7 +110,7 @@ def generate(
         (python / f"{contract.stem}_contract.py").write_text(module)
     if bfbs is not None:
         bfbs.mkdir(parents=True, exist_ok=True)
-        flatc(["-b", "--schema", "--bfbs-builtins", *options, "-o", str(bfbs), str(contract)])
+        flatc([*BFBS_OPTIONS, *options, "-o", str(bfbs), str(contract)])
 
 
 def depfile(contract: Path, schema: Schema, cpp: Path) -> str:

@@ -31,6 +31,10 @@ _MAX_TIMEOUT_MS = 7 * 86_400_000
 _MAX_RETRIES = 99
 
 
+BFBS_OPTIONS = ("-b", "--schema", "--bfbs-builtins")
+"""Of flatc, for the binary schema that a broker reads."""
+
+
 class ContractError(Exception):
     """A contract that cannot be used; the message says which part of it and why."""
 
@@ -162,6 +166,16 @@ def load(path: Path, includes: Sequence[Path] = ()) -> Schema:
         schema = _read((Path(scratch) / f"{path.stem}.bfbs").read_bytes(), str(path))
         _refuse_lost_numbers(path, includes, Path(scratch))
     return schema
+
+
+def compiled(path: Path, includes: Sequence[Path] = ()) -> bytes:
+    """The binary schema of a contract, .fbs or .bfbs, for a broker; raises ContractError when it is none."""
+    load(path, includes)
+    if path.suffix == ".bfbs":
+        return path.read_bytes()
+    with tempfile.TemporaryDirectory() as scratch:
+        flatc([*BFBS_OPTIONS, *_include_options(includes), "-o", scratch, str(path)])
+        return (Path(scratch) / f"{path.stem}.bfbs").read_bytes()
 
 
 def flatc(arguments: Sequence[str]) -> None:

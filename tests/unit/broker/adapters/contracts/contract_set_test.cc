@@ -108,7 +108,7 @@ TEST(MethodHashTest, IsTheOneThatJobwireGenPrints) {
   std::map<std::string, std::uint64_t> hashes;
   for (const reflection::Service* service : *root->services()) {
     for (const reflection::RPCCall* call : *service->calls())
-      hashes["Matrix." + call->name()->str()] = method_hash(*root, *call);
+      hashes["Matrix." + call->name()->str()] = hash_of(describe(*root, *call));
   }
   EXPECT_EQ(hashes, known_hashes());
 }
@@ -210,6 +210,63 @@ TEST_F(ContractSetTest, WhatIsNoSchemaIsRefusedAndChangesNothing) {
     EXPECT_THAT(status.failure().message, StartsWith("contract bad: "));
     EXPECT_NE(judge(std::vector<std::uint8_t>(64, 0x7f), echo), nullptr);
   }
+}
+
+TEST_F(ContractSetTest, ContractsArePutReplacedAndRemovedByName) {
+  const std::vector<std::uint8_t> garbage(64, 0x7f);
+  set.remove("other");
+  ASSERT_EQ(set.held("").size(), 1U);
+  EXPECT_EQ(set.held("")[0].name, "matrix");
+  EXPECT_EQ(set.held("")[0].bytes, matrix_schema().size());
+  ASSERT_FALSE(set.held("")[0].methods.empty());
+  EXPECT_EQ(set.held("")[0].methods[0].hash, known_hashes().at(set.held("")[0].methods[0].type));
+  EXPECT_TRUE(set.held("matrix").empty());
+
+  auto again = set.put({"again", matrix_schema()});
+  ASSERT_TRUE(static_cast<bool>(again));
+  EXPECT_EQ(*again, set.held("")[0]);
+  EXPECT_EQ(set.held("").size(), 2U);
+  set.remove("matrix");
+  EXPECT_THAT(judge(garbage, echo), HasSubstr("the contract again wants")) << "the other has it";
+  ASSERT_TRUE(static_cast<bool>(set.put({"again", matrix_schema()})));
+  EXPECT_EQ(set.held("").size(), 1U);
+  set.remove("again");
+  EXPECT_FALSE(set.holds("again"));
+  EXPECT_EQ(judge(garbage, echo), nullptr);
+}
+
+TEST_F(ContractSetTest, APutThatIsRefusedChangesNothing) {
+  const auto before = set.held("");
+  const auto refused = [&](const ports::ContractFile& file, const char* why) {
+    const ports::Status checked = set.check(file);
+    ASSERT_FALSE(static_cast<bool>(checked)) << why;
+    EXPECT_THAT(checked.failure().message, HasSubstr(why));
+    EXPECT_EQ(set.put(file).failure().message, checked.failure().message);
+    EXPECT_EQ(set.held(""), before);
+  };
+  EXPECT_TRUE(static_cast<bool>(set.check({"good", matrix_schema()})));
+  refused({"matrix", "BFBS"}, "contract matrix: not a binary schema");
+  refused({"large", std::string((1U << 20) + 1, 'x')}, "larger than 1 MiB");
+}
+
+TEST_F(ContractSetTest, ContractsAreBoundedInNumberAndTogetherInBytes) {
+  std::string padded = matrix_schema();
+  padded.resize(1U << 20);
+  std::vector<ports::ContractFile> large;
+  for (int i = 0; i < 8; ++i) large.push_back({"large" + std::to_string(i), padded});
+  ASSERT_TRUE(static_cast<bool>(set.load(large)));
+  EXPECT_THAT(set.put({"more", matrix_schema()}).failure().message, HasSubstr("8 MiB"));
+  EXPECT_TRUE(static_cast<bool>(set.put({"large0", matrix_schema()}))) << "it takes less room";
+  large.push_back({"more", padded});
+  EXPECT_THAT(set.load(large).failure().message, HasSubstr("8 MiB"));
+
+  std::vector<ports::ContractFile> many;
+  for (int i = 0; i < 256; ++i) many.push_back({"many" + std::to_string(i), matrix_schema()});
+  ASSERT_TRUE(static_cast<bool>(set.load(many)));
+  EXPECT_THAT(set.put({"more", matrix_schema()}).failure().message, HasSubstr("256"));
+  EXPECT_TRUE(static_cast<bool>(set.put({"many7", matrix_schema()})));
+  many.push_back({"more", matrix_schema()});
+  EXPECT_THAT(set.load(many).failure().message, HasSubstr("256"));
 }
 
 TEST_F(ContractSetTest, MutatedSchemasAreTakenOrRefusedAndNothingElse) {

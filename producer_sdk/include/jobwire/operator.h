@@ -54,6 +54,7 @@ class JOBWIRE_EXPORT Operator {
 
   // ------------------------------------------------------------------ queues
 
+  /// One queue as it is. Error: UnknownQueue when no queue of that name was ever used or set.
   Result<QueueView> queue(std::string_view name, std::stop_token stop = {});
   /// A page of all queues, those behind `after`, at most `limit` (1 to 1000).
   Result<QueuePage> queues(std::string_view after = {}, std::uint32_t limit = 1000,

@@ -10,7 +10,16 @@ from uuid import UUID
 
 import pytest
 from integration.system.raw_peer import RawPeer
-from jobwire import DeadReason, JobFilter, JobSpec, JobState, Operator, Paused, SweepReport
+from jobwire import (
+    DeadReason,
+    JobFilter,
+    JobSpec,
+    JobState,
+    Operator,
+    Paused,
+    SweepReport,
+    UnknownQueue,
+)
 from rig import Rig, until
 
 HERE = Path(__file__).resolve().parent
@@ -74,6 +83,15 @@ def test_a_paused_queue_hands_out_nothing_and_stays_so_over_a_restart(
     assert not view.paused
     for receipt in waiting:
         assert operator.wait(receipt.id, timeout=60).succeeded
+
+
+def test_a_queue_that_nobody_has_used_is_unknown_by_name(operator: Operator) -> None:
+    for ask in (operator.queue, lambda name: operator.resume(name, by="ada")):
+        with pytest.raises(UnknownQueue, match="no queue of that name was ever used"):
+            ask("frail")
+    assert operator.queues() == []
+    operator.pause("frail", by="ada")
+    assert operator.queue("frail").paused
 
 
 def test_a_drained_queue_refuses_by_name_and_ends_what_it_has(

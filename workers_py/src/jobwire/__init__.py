@@ -48,6 +48,7 @@ from jobwire._errors import (
     TooLarge,
     Unavailable,
     UnknownJob,
+    UnknownQueue,
 )
 from jobwire._job import Job
 from jobwire._job_error import Frame, JobError, LinkedError
@@ -138,6 +139,7 @@ __all__ = [
     "TooLarge",
     "Unavailable",
     "UnknownJob",
+    "UnknownQueue",
     "__version__",
 ]
 

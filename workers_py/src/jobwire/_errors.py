@@ -25,6 +25,7 @@ JobwireError
  |    +-- Incompatible     broker and client speak different versions: upgrade one side
  |    +-- UnknownJob       the id was never seen by this broker: check it
  |    +-- GoneJob          the job is older than what the broker keeps
+ |    +-- UnknownQueue     no queue of that name was ever used: check it
  |    +-- NotFinished      the job has not ended: wait for it
  |    +-- AlreadyFinal     the job has ended: read its result
  |    +-- Dropped          a posted job made room for a newer one, as `overflow` asked
@@ -191,6 +192,10 @@ class UnknownJob(ClientError):  # noqa: N818
 
 class GoneJob(ClientError):  # noqa: N818
     """The job is older than what the broker keeps."""
+
+
+class UnknownQueue(ClientError):  # noqa: N818
+    """No queue of that name was ever used."""
 
 
 class NotFinished(ClientError):  # noqa: N818

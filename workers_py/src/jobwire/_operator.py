@@ -48,7 +48,7 @@ class OperatorVerbs(Verbs):
     # ---------------------------------------------------------------- queues
 
     async def queue(self, name: str) -> QueueView:
-        """One queue as it is; a name that no job has used yet has an empty one."""
+        """One queue as it is. Raises UnknownQueue when no queue of that name was ever used or set."""
         (view,) = (await self._command(QueueAction.Look, queue=name)).queues
         return view
 

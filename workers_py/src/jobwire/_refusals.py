@@ -16,6 +16,7 @@ from jobwire._errors import (
     TooLarge,
     Unavailable,
     UnknownJob,
+    UnknownQueue,
 )
 from jobwire._wire_enums import Code, code_name
 
@@ -42,6 +43,7 @@ _MEANINGS: dict[int, tuple[type[ClientError], str]] = {
     Code.AlreadyFinal: (AlreadyFinal, "the job has ended"),
     Code.IncompatibleContract: (Incompatible, "no worker may serve this contract"),
     Code.NotPermitted: (NotPermitted, "this client's key does not allow it"),
+    Code.UnknownQueue: (UnknownQueue, "no queue of that name was ever used"),
     Code.SlowReader: (Unavailable, "the broker closed the session of a slow reader"),
 }
 

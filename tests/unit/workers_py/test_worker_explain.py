@@ -7,7 +7,9 @@ import importlib
 from pathlib import Path
 
 import pytest
+from jobwire._errors import AppNotFound
 from jobwire._explain import one_line, own_traceback
+from jobwire._load import load_app
 
 
 @pytest.fixture
@@ -49,3 +51,29 @@ def test_frames_of_the_import_system_are_left_out(load: Path) -> None:
 
 def test_error_without_frames_has_no_place() -> None:
     assert one_line(SystemExit(3)) == "SystemExit: 3"
+
+
+@pytest.mark.parametrize("mistake", ["ValueError('x')", "TypeError('x')", "ImportError('x')"])
+def test_what_the_module_raises_is_not_taken_for_a_wrong_name(load: Path, mistake: str) -> None:
+    name = f"raising_{mistake.partition('(')[0].lower()}"
+    (load / f"{name}.py").write_text(f"raise {mistake}\n")
+    with pytest.raises((ValueError, TypeError, ImportError), match=r"^x$"):
+        load_app(name)
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("", "'' is not of the form module:app"),
+        (":app", "':app' is not of the form module:app"),
+        (".jobs", "'.jobs' is not of the form module:app"),
+        ("mail.py", "a module is named with dots and without .py"),
+        ("jobs/mail.py:app", "a module is named with dots and without .py"),
+        ("no_such", "no module named 'no_such' (looked in "),
+        ("json:tool", "module 'json' has no 'tool'"),
+    ],
+)
+def test_name_that_leads_to_no_app_is_refused_with_what_is_wrong(target: str, told: str) -> None:
+    with pytest.raises(AppNotFound) as refused:
+        load_app(target)
+    assert told in str(refused.value)

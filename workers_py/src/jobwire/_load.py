@@ -20,6 +20,11 @@ def load_app(target: str) -> App:
     """
     module_name, _, path = target.partition(":")
     path = path or "app"
+    # Before the import: a ValueError or TypeError in there is the module's own.
+    as_file = "/" in module_name or module_name.endswith(".py")
+    if as_file or not all(part.isidentifier() for part in module_name.split(".")):
+        hint = "; a module is named with dots and without .py" if as_file else ""
+        raise AppNotFound(f"{target!r} is not of the form module:app{hint}")
     here = os.getcwd()
     if here not in sys.path and "" not in sys.path:
         sys.path.insert(0, here)
@@ -32,8 +37,6 @@ def load_app(target: str) -> App:
         raise AppNotFound(
             f"no module named {problem.name!r} (looked in {here} and on the import path)"
         ) from None
-    except (ValueError, TypeError):
-        raise AppNotFound(f"{target!r} is not of the form module:app") from None
     found: Any = module
     for part in path.split("."):
         found = getattr(found, part, None)

@@ -7,6 +7,7 @@ while workers are running.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -29,19 +30,38 @@ def schema_folder() -> Path:
     raise GenerateError(f"no schemas: neither {HERE.parent / 'schemas'} nor {HERE / 'schemas'}")
 
 
+def schema_files() -> list[Path]:
+    return [*sorted(schema_folder().glob("*.fbs")), HERE / "reflection.fbs"]
+
+
+def _stamp(schemas: list[Path]) -> str:
+    """Says what the code was made from."""
+    digest = hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in schemas))
+    return f'SCHEMAS = "{digest.hexdigest()}"\n'
+
+
+def outdated(target: Path = TARGET) -> bool:
+    """Whether the schemas are not those that the code was made from."""
+    made = target / "__init__.py"
+    try:
+        return not made.is_file() or made.read_text() != _stamp(schema_files())
+    except GenerateError:
+        return False  # there are none to compare with
+
+
 def generate(target: Path = TARGET) -> int:
     """Brings `target` up to date and returns how many files changed."""
     flatc = shutil.which("flatc")
     if flatc is None:
         raise GenerateError("flatc is not on PATH (Debian: apt-get install flatbuffers-compiler)")
-    schemas = sorted(str(path) for path in schema_folder().glob("*.fbs"))
-    schemas.append(str(HERE / "reflection.fbs"))
+    schemas = schema_files()
     with tempfile.TemporaryDirectory() as scratch:
         run = subprocess.run(
             [flatc, "--python", "-o", scratch, *schemas], capture_output=True, text=True
         )
         if run.returncode != 0:
             raise GenerateError(f"flatc failed:\n{run.stdout}{run.stderr}")
+        (Path(scratch) / "jobwire" / "wire" / "__init__.py").write_text(_stamp(schemas))
         return _mirror(Path(scratch) / "jobwire" / "wire", target)
 
 

@@ -8,8 +8,10 @@ exit code. The first line of the function's docstring is its help. Only the one 
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import sys
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 from jobwire._version import __version__
 
@@ -31,8 +33,23 @@ def main(arguments: list[str] | None = None) -> int:
         hint = f"; did you mean {near[0]!r}?" if near else "; `jobwire --help` lists them"
         print(f"jobwire: no command {given[0]!r}{hint}", file=sys.stderr)
         return 2
+    script = Path(__file__).parents[2] / "generate.py"
+    if _outdated(script):
+        print(f"jobwire: the schemas have changed, run: python {script}", file=sys.stderr)
+        return 1
     result: int | None = command.load()(given[1:])
     return result or 0
+
+
+def _outdated(script: Path) -> bool:
+    """Whether the generated code is older than the schemas. Only a source tree has what makes it; the workers of one
+    would end at names that their code does not have."""
+    spec = importlib.util.spec_from_file_location("jobwire_generate", script)
+    if not script.is_file() or spec is None or spec.loader is None:
+        return False
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return bool(module.outdated())
 
 
 def _help(commands: dict[str, EntryPoint]) -> str:

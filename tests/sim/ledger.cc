@@ -163,9 +163,12 @@ void Ledger::progress_sent(std::uint64_t endpoint, const wire::ProgressView& vie
 }
 
 void Ledger::recall_sent(const LeaseToken& token) {
-  Run& run = this->run(token);
-  if (!truth(run.job).cancel_asked) coverage_.met(Met::kIdleRecall);
-  run.recalled = true;
+  Run* const run = find_run(token);
+  // Granted to a session that had just gone: its Dispatch was never sent, and the worker that has
+  // greeted anew has not said Ready yet.
+  if (!run) return;
+  if (!truth(run->job).cancel_asked) coverage_.met(Met::kIdleRecall);
+  run->recalled = true;
 }
 
 void Ledger::progress_written(const core::ProgressWrite& write) {

@@ -111,6 +111,7 @@ void Engine::end_turn(Now now, Effects& out) {
   tell_progress(now, out);
   dispatch(now, out);
   recall_held_up(now, out);
+  tell_unserved(now, out);
 }
 
 std::optional<Steady> Engine::next_deadline() const {

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "core/admission.h"
@@ -192,6 +193,10 @@ class Engine {
   Millis timeout_of(const Job& job);
   void declare(TypeIx type, const TypeOffer& offer);
   void note_declared(TypeIx type);
+  /// A job of a lane that nobody ever served: told in the log, once a type, if it stays so for a
+  /// while.
+  void note_unserved(LaneIx lane, Now now);
+  void tell_unserved(Now now, Effects& out);
 
   // engine_recall.cc
   /// Asks for a lease, unless it has started. Requires: its worker is connected.
@@ -378,7 +383,13 @@ class Engine {
     LeaseToken token;
   };
   std::deque<LateMark> late_marks_;
-  std::optional<Steady> recall_check_at_;  // something waits in a worker
+  struct Unserved {
+    Steady tell_at;
+    LaneIx lane;
+  };
+  std::deque<Unserved> unserved_;                     // in the order of their times
+  std::unordered_set<std::uint32_t> unserved_types_;  // in it, or told
+  std::optional<Steady> recall_check_at_;             // something waits in a worker
   Batch batch_;
   std::vector<Staged> staged_;
   std::vector<WorkerIx> to_acknowledge_;

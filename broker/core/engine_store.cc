@@ -266,6 +266,7 @@ void Engine::arm(JobIx ix, Now now) {
   Job& job = jobs_[ix];
   if (job.state == State::kQueued && !job.linked) {
     lanes_.push_back(ix);
+    if (lanes_[job.lane].servers.empty()) note_unserved(job.lane, now);
   } else if (job.state == State::kScheduled) {
     const Millis left = std::max(Millis{0}, job.due - now.wall);
     timers_.set({now.steady + left, job.id.tail(), ix, ++job.timer_stamp, Timers::Kind::kDue});

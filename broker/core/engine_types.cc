@@ -5,8 +5,15 @@
 
 #include "core/admission.h"
 #include "core/engine.h"
+#include "core/obstacles.h"
 
 namespace jobwire::core {
+namespace {
+
+/// Its workers may be about to come.
+constexpr Millis kTellUnserved{10'000};
+
+}  // namespace
 
 RetryPolicy Engine::policy_of(const Job& job) {
   const JobType& type = lanes_[lanes_.type_of(job)];
@@ -37,6 +44,26 @@ void Engine::declare(TypeIx ix, const TypeOffer& offer) {
 void Engine::note_declared(TypeIx ix) {
   if (std::find(declared_types_.begin(), declared_types_.end(), ix) == declared_types_.end())
     declared_types_.push_back(ix);
+}
+
+void Engine::note_unserved(LaneIx lane, Now now) {
+  if (!unserved_types_.insert(raw(lanes_[lane].type)).second) return;
+  unserved_.push_back({now.steady + kTellUnserved, lane});
+}
+
+void Engine::tell_unserved(Now now, Effects& out) {
+  if (unserved_.empty() || unserved_.front().tell_at > now.steady) return;
+  Obstacles obstacles(lanes_, fleet_);
+  for (; !unserved_.empty() && unserved_.front().tell_at <= now.steady; unserved_.pop_front()) {
+    const Lane& lane = lanes_[unserved_.front().lane];
+    if (lane.ready == 0 || !lane.servers.empty()) {
+      unserved_types_.erase(raw(lane.type));  // another job of it may wait yet
+      continue;
+    }
+    const Job& job = jobs_[lanes_.front(unserved_.front().lane)];
+    const auto why = obstacles.before(job);
+    if (why) log(out, Severity::kWarning, "job " + to_string(job.id) + " waits: " + *why);
+  }
 }
 
 void Engine::restore_type(const TypeWrite& restored) {

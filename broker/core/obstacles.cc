@@ -3,12 +3,17 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
+#include <utility>
+
+#include "core/near_names.h"
 
 namespace jobwire::core {
 namespace {
 
 /// A status answer is no place for a fleet's whole history.
 constexpr std::size_t kMaxListed = 4;
+constexpr std::size_t kMaxNear = 3;
 
 std::string hex(std::uint64_t contract) {
   std::string text(16, '0');
@@ -77,7 +82,47 @@ std::string Obstacles::sentence(const Lane& lane) {
   }
   const std::string queue = "queue " + std::string(lanes_.name(lane.queue));
   if (!queue_served) return "no worker that is here serves " + queue;
-  return "no worker of " + queue + " has type " + std::string(lanes_.name(lane.type));
+  return "no worker of " + queue + " has type " + about_type(lane);
+}
+
+std::string Obstacles::about_type(const Lane& lane) {
+  const std::string_view wanted = lanes_.name(lane.type);
+  const std::size_t most = near_edits(wanted.size());
+  std::string text(wanted);
+  // By how far they are; what is not near comes last, in the order of names.
+  std::map<std::pair<std::size_t, std::string_view>, std::set<std::string_view>> found;
+  std::string_view elsewhere;
+  for (std::uint32_t g = 0; g < lanes_.groups(); ++g) {
+    if (workers_[g] == 0) continue;
+    const Group& group = lanes_[GroupIx{g}];
+    if (!serves(group, lane.queue)) {
+      if (group.offers.contains(raw(lane.type)) && elsewhere.empty())
+        elsewhere = lanes_.name(group.queues.front().queue);
+      continue;
+    }
+    for (const Offer& offer : group.offered) {
+      if (looks_++ >= kMaxLooks) break;
+      const std::string_view name = lanes_.name(offer.type);
+      found[{edits_between(wanted, name, most), name}].insert(offer.contract.version);
+    }
+  }
+  if (!elsewhere.empty()) text += ", workers of queue " + std::string(elsewhere) + " do";
+  const bool any_near = !found.empty() && found.begin()->first.first <= most;
+  std::size_t listed = 0;
+  for (const auto& [place, versions] : found) {
+    if (listed == kMaxNear || (any_near && place.first > most)) break;
+    text += (listed++ == 0 ? "; there is " : ", ") + std::string(place.second);
+    const std::size_t known = versions.size() - versions.count("");
+    if (known == 0) continue;
+    text += known == 1 ? " (version " : " (versions ";
+    std::size_t told = 0;
+    for (const std::string_view version : versions) {
+      if (version.empty() || told == kMaxListed) continue;
+      text += (told++ == 0 ? "" : ", ") + std::string(version);
+    }
+    text += known > told ? " and others)" : ")";
+  }
+  return text;
 }
 
 std::string Obstacles::about_contracts(const Lane& lane) {

@@ -10,7 +10,7 @@ from jobwire import App, Ctx
 app = App("client-tests")
 
 
-@app.job
+@app.job(version="1.4")
 def upper(text: str) -> str:
     return text.upper()
 

@@ -391,6 +391,14 @@ TEST_F(Life, BatchAnswersEachJobInItsPlace) {
   }
 }
 
+TEST_F(Life, ATypeThatNobodyServesIsToldWithTheNamesThatAreNear) {
+  const JobId waiting = submitted(job("ecco", "1"));
+  const auto status = client_.status(waiting);
+  ASSERT_TRUE(status) << status.error().message();
+  EXPECT_EQ(status->obstacle, "no worker of queue life has type ecco; there is echo");
+  ASSERT_TRUE(client_.cancel(waiting));
+}
+
 TEST_F(Life, UnknownAndGoneAndWaitingAreDifferentAnswers) {
   EXPECT_EQ(client_.status(JobId::make()).error().code(), ErrorCode::UnknownJob);
   const JobId waiting = submitted(Job("nobody-serves-this").queue("life"));

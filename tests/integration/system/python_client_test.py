@@ -97,6 +97,21 @@ def test_running_job_is_cancelled(client: Client) -> None:
     assert client.result(receipt.id).state is JobState.CANCELLED
 
 
+def test_type_that_nobody_serves_is_told_with_names_that_are_near_and_logged_once(
+    rig: Rig, client: Client
+) -> None:
+    typo = [client.submit(JobSpec("uper", "a")).id for _ in range(3)]
+    why = "no worker of queue default has type uper; there is upper (version 1.4)"
+    assert client.status(typo[0]).obstacle == why
+    assert rig.broker is not None
+    log = rig.broker.log
+    until("a line in the broker's log", lambda: why in log.read_text(), 60)
+    for job in typo:
+        client.cancel(job)
+    assert log.read_text().count(why) == 1
+    assert f"job {typo[0]} waits: {why}" in log.read_text()
+
+
 def test_job_that_nobody_submitted_is_unknown(client: Client) -> None:
     nobody = JobSpec("upper").id
     for ask in (client.status, client.result):

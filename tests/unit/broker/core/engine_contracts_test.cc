@@ -117,7 +117,7 @@ TEST_F(EngineContractsTest, StatusSaysWhatIsInTheWay) {
   Serves other = serving(0);
   other.types = {"u"};
   lone_worker(other);
-  EXPECT_EQ(obstacle(1), "no worker of queue q has type t");
+  EXPECT_EQ(obstacle(1), "no worker of queue q has type t; there is u");
 
   const SessionId right = lone_worker(serving(0xc, {0xb}, "2.1"));
   ASSERT_THAT(dispatched, SizeIs(1));

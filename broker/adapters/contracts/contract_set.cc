@@ -69,6 +69,7 @@ struct ContractSet::Version {
   std::string type;
   std::uint64_t hash = 0;
   const reflection::Schema* schema = nullptr;
+  const NestedFields* nested = nullptr;
   const reflection::Object* request = nullptr;
   std::string wrong_encoding;
   std::string wrong_bytes;
@@ -77,6 +78,7 @@ struct ContractSet::Version {
 /// The versions point into the file's bytes, so it stays where it is.
 struct ContractSet::Contract {
   ports::ContractFile file;
+  NestedFields nested;
   std::vector<Version> methods;
 };
 
@@ -180,6 +182,8 @@ ports::Result<std::unique_ptr<const ContractSet::Contract>> ContractSet::read(
   }
   const reflection::Schema* schema = reflection::GetSchema(bytes);
   if (!is_sound(*schema)) return refuse("a type in it refers to none");
+  if (!find_nested(*schema, contract->nested))
+    return refuse("a nested_flatbuffer in it is of no table that is there");
   if (!schema->services() || schema->services()->size() == 0) return refuse("no rpc_service in it");
   std::size_t described = 0;
   for (const reflection::Service* service : *schema->services()) {
@@ -196,6 +200,7 @@ ports::Result<std::unique_ptr<const ContractSet::Contract>> ContractSet::read(
       if (described > kMaxDescribed) return refuse("its methods are made of too many types");
       version.hash = hash_of(description);
       version.schema = schema;
+      version.nested = &contract->nested;
       version.request = call->request();
       const std::string wanted = "not a verifiable FlatBuffer of " + call->request()->name()->str();
       version.wrong_bytes = wanted + ", which the contract " + file.name + " wants";
@@ -229,7 +234,7 @@ bool ContractSet::fits(const Version& version, std::span<const std::uint8_t> pay
   aligned_.resize((payload.size() + 7) / 8);
   std::memcpy(aligned_.data(), payload.data(), payload.size());
   const auto tables = static_cast<flatbuffers::uoffset_t>(payload.size() / kBytesPerTable);
-  PayloadVerifier verifier(*version.schema,
+  PayloadVerifier verifier(*version.schema, *version.nested,
                            {reinterpret_cast<const std::uint8_t*>(aligned_.data()), payload.size()},
                            kMaxDepth, kFewTables + tables);
   const bool good = verifier.is(*version.request);

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "adapters/contracts/payload_verifier.h"
 
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <vector>
+
 namespace jobwire::contracts {
 namespace {
 
@@ -10,6 +15,12 @@ using flatbuffers::Table;
 using flatbuffers::Vector;
 using flatbuffers::voffset_t;
 using reflection::BaseType;
+
+constexpr int kNestedLevels = 8;
+/// Buffers that lie inside one another are each looked at once a level; that two fields refer to
+/// the same one is allowed, and that thousands do is not.
+constexpr std::size_t kNestedBytes = 8;
+constexpr std::size_t kLeastNested = 64;
 
 /// 0 for what is no scalar.
 std::size_t scalar_size(BaseType type) {
@@ -44,13 +55,67 @@ flatbuffers::uoffset_t size_of(const std::uint8_t* vector) {
 
 }  // namespace
 
-PayloadVerifier::PayloadVerifier(const reflection::Schema& schema,
+bool find_nested(const reflection::Schema& schema, NestedFields& nested) {
+  for (const reflection::Object* object : *schema.objects()) {
+    for (const reflection::Field* field : *object->fields()) {
+      const auto* attributes = field->attributes();
+      const auto* attribute = attributes ? attributes->LookupByKey("nested_flatbuffer") : nullptr;
+      if (!attribute) continue;
+      if (field->type()->base_type() != BaseType::Vector ||
+          field->type()->element() != BaseType::UByte || !attribute->value())
+        return false;
+      // As flatc looks for it: in the table's namespace, then in those around it.
+      const reflection::Object* root = nullptr;
+      std::string space = object->name()->str();
+      while (!root && !space.empty()) {
+        const std::size_t dot = space.rfind('.');
+        space.resize(dot == std::string::npos ? 0 : dot);
+        const std::string name = space + (space.empty() ? "" : ".") + attribute->value()->str();
+        root = schema.objects()->LookupByKey(name.c_str());
+      }
+      if (!root || root->is_struct()) return false;
+      nested.emplace(field, root);
+    }
+  }
+  return true;
+}
+
+PayloadVerifier::PayloadVerifier(const reflection::Schema& schema, const NestedFields& nested,
                                  std::span<const std::uint8_t> bytes,
                                  flatbuffers::uoffset_t most_depth,
                                  flatbuffers::uoffset_t most_tables)
     : schema_(schema),
+      nested_(nested),
       bytes_(bytes.data()),
+      most_depth_(most_depth),
+      own_nesting_{kNestedLevels, kNestedBytes * bytes.size()},
+      nesting_(own_nesting_),
       verifier_(bytes.data(), bytes.size(), most_depth, most_tables) {}
+
+PayloadVerifier::PayloadVerifier(const PayloadVerifier& outer, std::span<const std::uint8_t> bytes)
+    : schema_(outer.schema_),
+      nested_(outer.nested_),
+      bytes_(bytes.data()),
+      most_depth_(outer.most_depth_),
+      nesting_(outer.nesting_),
+      // A table has 4 bytes at least, and whoever refers to it as many.
+      verifier_(bytes.data(), bytes.size(), most_depth_,
+                static_cast<flatbuffers::uoffset_t>(kLeastNested + bytes.size() / 8)) {}
+
+bool PayloadVerifier::nested(const reflection::Object& root, const std::uint8_t* vector) {
+  const std::size_t size = size_of(vector);
+  const std::size_t cost = std::max(size, kLeastNested);
+  if (nesting_.levels == 0 || size < 8 || cost > nesting_.bytes) return false;
+  nesting_.bytes -= cost;
+  --nesting_.levels;
+  // It starts at any address.
+  std::vector<std::uint64_t> aligned((size + 7) / 8);
+  std::memcpy(aligned.data(), vector + sizeof(flatbuffers::uoffset_t), size);
+  PayloadVerifier inner(*this, {reinterpret_cast<const std::uint8_t*>(aligned.data()), size});
+  const bool good = inner.is(root);
+  ++nesting_.levels;
+  return good;
+}
 
 bool PayloadVerifier::is(const reflection::Object& root) {
   const flatbuffers::uoffset_t offset = verifier_.VerifyOffset(0);
@@ -156,7 +221,10 @@ bool PayloadVerifier::vector(const Table& table, const reflection::Field& field)
   if (element == BaseType::Union) return unions(table, field, at);
   if (element != BaseType::Obj) {
     const std::size_t size = scalar_size(element);
-    return size != 0 && verifier_.VerifyVectorOrString(at, size);
+    if (size == 0 || !verifier_.VerifyVectorOrString(at, size)) return false;
+    if (element != BaseType::UByte || nested_.empty()) return true;
+    const auto inside = nested_.find(&field);
+    return inside == nested_.end() || nested(*inside->second, at);
   }
   const reflection::Object& object = object_of(*field.type());
   if (object.is_struct()) {

@@ -2,6 +2,7 @@
 #include "adapters/contracts/contract_set.h"
 
 #include <flatbuffers/flatbuffers.h>
+#include <flatbuffers/idl.h>
 #include <flatbuffers/reflection_generated.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -193,6 +194,109 @@ TEST_F(ContractSetTest, TablesThatMultiplyAreObjectedTo) {
   builder.Finish(everything.Finish());
   const std::span<const std::uint8_t> payload(builder.GetBufferPointer(), builder.GetSize());
   EXPECT_NE(judge(payload, echo), nullptr);
+}
+
+// ---- buffers inside a payload
+
+constexpr const char* kNestedSchema = R"(
+namespace outer.inner;
+table Leaf { text:string (required); bytes:[ubyte] (nested_flatbuffer: "Leaf"); }
+namespace outer;
+table Box { leaf:[ubyte] (nested_flatbuffer: "inner.Leaf"); boxes:[Box]; plain:[ubyte]; }
+table Told { x:int; }
+rpc_service Boxes { open(Box):Told; }
+)";
+
+class NestedTest : public ::testing::Test {
+ protected:
+  using Bytes = std::vector<std::uint8_t>;
+
+  static std::string compiled(const std::string& text) {
+    flatbuffers::IDLOptions options;
+    options.binary_schema_builtins = true;
+    flatbuffers::Parser parser(options);
+    EXPECT_TRUE(parser.Parse(text.c_str())) << parser.error_;
+    parser.Serialize();
+    return {reinterpret_cast<const char*>(parser.builder_.GetBufferPointer()),
+            parser.builder_.GetSize()};
+  }
+  NestedTest() {
+    const ports::Status loaded = set.load({{"boxes", compiled(kNestedSchema)}});
+    EXPECT_TRUE(static_cast<bool>(loaded)) << loaded.failure().message;
+  }
+
+  /// A Leaf with another buffer in it; without its text when that is null.
+  static Bytes leaf(const char* text, const Bytes& inside = {}) {
+    flatbuffers::FlatBufferBuilder builder;
+    const auto word = text ? builder.CreateString(text).o : 0;
+    const auto bytes = inside.empty() ? 0 : builder.CreateVector(inside).o;
+    const auto start = builder.StartTable();
+    if (word != 0) builder.AddOffset(4, flatbuffers::Offset<void>(word));
+    if (bytes != 0) builder.AddOffset(6, flatbuffers::Offset<void>(bytes));
+    builder.Finish(flatbuffers::Offset<flatbuffers::Table>(builder.EndTable(start)));
+    return {builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize()};
+  }
+  /// A Box that holds these bytes in `field`, and so many more boxes that hold the same ones.
+  static Bytes box(const Bytes& bytes, flatbuffers::voffset_t field = 4, int boxes = 0) {
+    flatbuffers::FlatBufferBuilder builder;
+    const auto vector = builder.CreateVector(bytes).o;
+    const auto one = [&](flatbuffers::uoffset_t more) {
+      const auto start = builder.StartTable();
+      builder.AddOffset(field, flatbuffers::Offset<void>(vector));
+      if (more != 0) builder.AddOffset(6, flatbuffers::Offset<void>(more));
+      return flatbuffers::Offset<flatbuffers::Table>(builder.EndTable(start));
+    };
+    std::vector<flatbuffers::Offset<flatbuffers::Table>> list;
+    for (int i = 0; i < boxes; ++i) list.push_back(one(0));
+    const auto more = list.empty() ? 0 : builder.CreateVector(list).o;
+    builder.Finish(one(more));
+    return {builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize()};
+  }
+  bool taken(const Bytes& payload) {
+    core::Submission job;
+    job.type = "Boxes.open";
+    job.payload = payload;
+    job.encoding = core::Encoding::kFlatBuffer;
+    return set.objection(job) == nullptr;
+  }
+
+  ContractSet set;
+};
+
+TEST_F(NestedTest, ABufferInsideIsVerifiedByItsOwnType) {
+  EXPECT_TRUE(taken(box(leaf("text"))));
+  EXPECT_FALSE(taken(box(leaf(nullptr)))) << "what is required there is missing";
+  EXPECT_FALSE(taken(box(Bytes(40, 0x7f))));
+  Bytes cut = leaf("a text of some length");
+  cut.resize(cut.size() - 8);
+  EXPECT_FALSE(taken(box(cut)));
+  EXPECT_FALSE(taken(box({}))) << "no bytes are no buffer";
+  EXPECT_TRUE(taken(box(Bytes(40, 0x7f), 8))) << "bytes that are only bytes";
+}
+
+TEST_F(NestedTest, BuffersInsideBuffersAreVerifiedToABoundedDepth) {
+  EXPECT_TRUE(taken(box(leaf("outer", leaf("inner")))));
+  EXPECT_FALSE(taken(box(leaf("outer", leaf(nullptr)))));
+  Bytes deep = leaf("deepest");
+  for (int i = 0; i < 6; ++i) deep = leaf("text", deep);
+  EXPECT_TRUE(taken(box(deep)));
+  for (int i = 0; i < 2; ++i) deep = leaf("text", deep);
+  EXPECT_FALSE(taken(box(deep)));
+}
+
+TEST_F(NestedTest, ABufferThatIsMeantManyTimesIsObjectedTo) {
+  const Bytes large = leaf(std::string(100'000, 'x').c_str());
+  EXPECT_TRUE(taken(box(large, 4, 3)));
+  EXPECT_FALSE(taken(box(large, 4, 1'000))) << "a hundred megabytes to a reader";
+}
+
+TEST_F(NestedTest, ASchemaThatNamesNoTypeThereIsRefused) {
+  std::string schema = compiled(kNestedSchema);
+  const std::string named("\x0a\0\0\0inner.Leaf", 14);  // and not the end of the type's own name
+  schema.replace(schema.find(named), 14, std::string("\x0a\0\0\0inner.Lost", 14));
+  const ports::Status loaded = set.load({{"lost", schema}});
+  ASSERT_FALSE(static_cast<bool>(loaded));
+  EXPECT_THAT(loaded.failure().message, HasSubstr("nested_flatbuffer"));
 }
 
 TEST_F(ContractSetTest, PayloadMayStartAtAnyAddress) {

@@ -38,6 +38,10 @@ endif()
 
 if(JOBWIRE_BUILD_BENCH)
   find_package(benchmark REQUIRED)
+  add_executable(jobwire_contracts_bench bench/contracts_bench.cc)
+  target_link_libraries(jobwire_contracts_bench PRIVATE jobwire_contracts benchmark::benchmark jobwire_flags)
+  set_target_properties(jobwire_contracts_bench PROPERTIES OUTPUT_NAME jobwire-contracts-bench
+                        RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
   add_executable(jobwire_broker_wire_bench bench/broker_wire_bench.cc)
   target_link_libraries(jobwire_broker_wire_bench PRIVATE jobwire_wire benchmark::benchmark jobwire_flags)
   set_target_properties(jobwire_broker_wire_bench PROPERTIES OUTPUT_NAME jobwire-broker-wire-bench

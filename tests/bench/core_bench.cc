@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -25,7 +26,9 @@ constexpr Micros kJobTime{20};
 /// An engine with producers, workers and a store that takes everything at once.
 class Rig {
  public:
-  Rig(const EngineConfig& config, std::size_t queues, std::size_t workers)
+  /// With `contracts` above 0 the jobs carry that many hashes in turn, and the workers take all.
+  Rig(const EngineConfig& config, std::size_t queues, std::size_t workers,
+      std::size_t contracts = 0)
       : engine_(config, 1, 1, 0), payload_(kPayloadBytes, 'x') {
     now_.steady = Steady(Micros(1'000'000));
     now_.wall = Wall(Millis(1'800'000'000'000));
@@ -33,8 +36,17 @@ class Rig {
     for (std::size_t i = 0; i < queues; ++i) queue_names_.push_back("queue-" + std::to_string(i));
     producer_ = open(Role::kProducer);
     const std::vector<std::string_view> served(queue_names_.begin(), queue_names_.end());
+    std::vector<std::uint64_t> hashes;
+    for (std::size_t i = 1; i <= contracts; ++i) {
+      hashes.push_back(i);
+      auto options = std::make_shared<JobOptions>();
+      options->contract = i;
+      options_.push_back(std::move(options));
+    }
     TypeOffer type;
     type.name = "type";
+    type.contract = contracts;
+    type.accepts = hashes;
     for (std::size_t i = 0; i < workers; ++i) {
       const SessionId session = open(Role::kWorker);
       WorkerReady ready;
@@ -56,6 +68,7 @@ class Rig {
       job.queue = queue_names_[next_queue_];
       if (++next_queue_ == queue_names_.size()) next_queue_ = 0;
       job.type = "type";
+      if (!options_.empty()) job.options = options_[i % options_.size()];
       job.encoding = Encoding::kBytes;
       job.payload = {reinterpret_cast<const std::uint8_t*>(payload_.data()), payload_.size()};
     }
@@ -138,6 +151,7 @@ class Rig {
   std::string payload_;
   std::vector<std::string> queue_names_;
   std::size_t next_queue_ = 0;
+  std::vector<std::shared_ptr<JobOptions>> options_;
   std::vector<Submission> submissions_;
   SessionId producer_{};
   std::uint32_t last_session_ = 0;
@@ -163,7 +177,8 @@ void fill(Rig& rig, std::size_t waiting) {
 /// ns per job with that many waiting, queues and workers.
 void job(benchmark::State& state) {
   const auto queues = static_cast<std::size_t>(state.range(1));
-  Rig rig(bench_config(queues), queues, static_cast<std::size_t>(state.range(2)));
+  Rig rig(bench_config(queues), queues, static_cast<std::size_t>(state.range(2)),
+          static_cast<std::size_t>(state.range(3)));
   fill(rig, static_cast<std::size_t>(state.range(0)));
   std::size_t jobs = 0;
   const auto turn = [&] {
@@ -184,16 +199,18 @@ void job(benchmark::State& state) {
       static_cast<double>(jobs) * 1e-9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 BENCHMARK(job)
-    ->ArgNames({"waiting", "queues", "workers"})
-    ->Args({1, 1, 2})
-    ->Args({100'000, 1, 2})
-    ->Args({1'000'000, 1, 2})
-    ->Args({100'000, 10, 2})
-    ->Args({100'000, 1'000, 2})
-    ->Args({100'000, 1, 1})
-    ->Args({100'000, 1, 50})
-    ->Args({100'000, 1, 500})
-    ->Args({1'000'000, 1'000, 500})
+    ->ArgNames({"waiting", "queues", "workers", "contracts"})
+    ->Args({1, 1, 2, 0})
+    ->Args({100'000, 1, 2, 0})
+    ->Args({1'000'000, 1, 2, 0})
+    ->Args({100'000, 10, 2, 0})
+    ->Args({100'000, 1'000, 2, 0})
+    ->Args({100'000, 1, 1, 0})
+    ->Args({100'000, 1, 50, 0})
+    ->Args({100'000, 1, 500, 0})
+    ->Args({1'000'000, 1'000, 500, 0})
+    ->Args({100'000, 1, 2, 1})
+    ->Args({100'000, 1, 2, 4})
     ->Unit(benchmark::kMicrosecond);
 
 std::size_t allocated() {

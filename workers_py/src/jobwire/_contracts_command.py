@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import os
 import sys
 from pathlib import Path
 
-from jobwire._errors import ClientError
+from jobwire._errors import ClientError, Unavailable
 from jobwire._gen._schema import ContractError, compiled
 from jobwire._operator import Operator
 
@@ -65,13 +66,20 @@ def main(arguments: list[str]) -> int:
             if given.verb == "list":
                 held = operator.contracts()
             else:
-                by = given.by or getpass.getuser()
+                by = given.by or _user()
                 if given.verb == "put":
                     name = given.contract.stem
                     held = [operator.put_contract(name, schema, by=by, why=given.why)]
                 else:
                     operator.remove_contract(given.name, by=by, why=given.why)
                     held = []
+    except Unavailable as problem:
+        print(
+            f"jobwire contracts: no broker answers producers at {given.broker} ({problem}); is jobwired running there? "
+            "(--broker names another)",
+            file=sys.stderr,
+        )
+        return 1
     except ClientError as problem:
         print(f"jobwire contracts: {problem}", file=sys.stderr)
         return 1
@@ -79,3 +87,10 @@ def main(arguments: list[str]) -> int:
         for type_, method in contract.methods:
             print(f"{contract.name}  {method:016x}  {type_}")
     return 0
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return f"uid {os.getuid()}"

@@ -15,7 +15,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
-from e2e import cpu_seconds, machine, versions  # noqa: E402
+from e2e import cpu_seconds  # noqa: E402
+from report import write_report  # noqa: E402
 from rig import Process, Rig, build_dir, children, until  # noqa: E402
 
 
@@ -84,15 +85,9 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2, help="worker processes (%(default)s)")
     parser.add_argument("--json", type=Path, help="write everything to this file")
     arguments = parser.parse_args()
-    report: dict[str, Any] = {
-        "machine": machine(),
-        "versions": versions(),
-        "command": "ops/dev/bench delays " + " ".join(sys.argv[1:]),
-        "delays": one_run(arguments.aof, arguments),
-    }
-    print(json.dumps(report["delays"]))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+    found = one_run(arguments.aof, arguments)
+    print(json.dumps(found))
+    write_report(arguments.json, "delays", delays=found)
     return 0
 
 

@@ -11,21 +11,21 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(HERE))
 
-from rig import Process, Rig, build_dir, children, until  # noqa: E402
+from report import write_report  # noqa: E402
+from rig import Process, Rig, children, until  # noqa: E402
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -87,35 +87,6 @@ def one_run(aof: str, arguments: argparse.Namespace, extra: list[str]) -> dict[s
     }
 
 
-def versions() -> dict[str, str]:
-    redis = subprocess.run(
-        ["redis-server", "--version"], capture_output=True, text=True, check=True
-    ).stdout.split()[2]
-    return {
-        "jobwired": subprocess.run(
-            [build_dir() / "bin/jobwired", "--version"], capture_output=True, text=True, check=True
-        ).stdout.strip(),
-        "redis": redis,
-        "python": platform.python_version(),
-        "pyzmq": metadata.version("pyzmq"),
-        "flatbuffers": metadata.version("flatbuffers"),
-    }
-
-
-def machine() -> dict[str, Any]:
-    model = [
-        line
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
-    return {
-        "cpu": model[0].partition(":")[2].strip() if model else platform.machine(),
-        "cores": os.cpu_count(),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
-        "kernel": platform.release(),
-    }
-
-
 def spread(runs: list[dict[str, Any]]) -> dict[str, Any]:
     rates = [run["jobs_per_s"] for run in runs]
     middle = sorted(runs, key=lambda run: run["jobs_per_s"])[len(runs) // 2]
@@ -157,17 +128,13 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write everything to this file")
     arguments = parser.parse_args()
 
-    report: dict[str, Any] = {
-        "machine": machine(),
-        "versions": versions(),
-        "command": "ops/dev/bench e2e " + " ".join(sys.argv[1:]),
-    }
-    report["e2e"] = {}
+    found: dict[str, Any] = {}
+    beside: dict[str, Any] = {}
     extra = ["--keep-finished-jobs", str(arguments.retain)]
     for aof in arguments.aof or ["no", "everysec", "always"]:
         runs = [one_run(aof, arguments, extra) for _ in range(arguments.runs)]
         figures = spread(runs)
-        report["e2e"][aof] = figures
+        found[aof] = figures
         print(
             f"aof {aof:8}  {figures['jobs_per_s']:>7,} jobs/s  ({figures['lowest']:,} to {figures['highest']:,})  "
             f"p50 {figures['p50_ms']:.1f} ms  p99 {figures['p99_ms']:.1f} ms under load  CPU us/job {figures['cpu_us_per_job']}",
@@ -179,13 +146,12 @@ def main() -> int:
             [sys.executable, HERE / "peers/peers.py", *[flag for mode in modes for flag in ("--aof", mode)]],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
-        report["peers"] = [
+        beside["peers"] = [
             json.loads(line) for line in peers.stdout.splitlines() if line.startswith("{")
         ]
-        for peer in report["peers"]:
+        for peer in beside["peers"]:
             print(json.dumps(peer))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+    write_report(arguments.json, "e2e", e2e=found, **beside)
     return 0
 
 

@@ -15,7 +15,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
 from delays import resident_bytes  # noqa: E402
-from e2e import machine, versions  # noqa: E402
+from report import write_report  # noqa: E402
 from rig import Rig, until  # noqa: E402
 
 
@@ -85,16 +85,9 @@ def main() -> int:
         one_run(arguments.aof, payload_memory, arguments)
         for payload_memory in arguments.payload_memory or ["0", "512MiB"]
     ]
-    report = {
-        "machine": machine(),
-        "versions": versions(),
-        "command": "ops/dev/bench memory " + " ".join(sys.argv[1:]),
-        "memory": runs,
-    }
     for run in runs:
         print(json.dumps(run))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+    write_report(arguments.json, "memory", memory=runs)
     return 0
 
 

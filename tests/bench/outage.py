@@ -16,8 +16,8 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
 from delays import resident_bytes  # noqa: E402
-from e2e import machine, versions  # noqa: E402
 from integration.system.raw_peer import RawPeer, as_id, new_id  # noqa: E402
+from report import write_report  # noqa: E402
 from rig import Rig, until  # noqa: E402
 
 MIB = 1 << 20
@@ -136,15 +136,9 @@ def main() -> int:
     )
     parser.add_argument("--json", type=Path, help="write everything to this file")
     arguments = parser.parse_args()
-    report: dict[str, Any] = {
-        "machine": machine(),
-        "versions": versions(),
-        "command": "ops/dev/bench outage " + " ".join(sys.argv[1:]),
-        "outage": one_run(arguments.aof, arguments),
-    }
-    print(json.dumps(report["outage"]))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+    found = one_run(arguments.aof, arguments)
+    print(json.dumps(found))
+    write_report(arguments.json, "outage", outage=found)
     return 0
 
 

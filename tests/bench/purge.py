@@ -14,8 +14,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
-from e2e import machine, versions  # noqa: E402
 from jobwire import Operator  # noqa: E402
+from report import machine, versions  # noqa: E402
 from rig import Rig  # noqa: E402
 
 

@@ -13,7 +13,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
-from e2e import machine, running, versions  # noqa: E402
+from e2e import running  # noqa: E402
+from report import write_report  # noqa: E402
 from rig import build_dir  # noqa: E402
 
 
@@ -44,25 +45,19 @@ def main() -> int:
     )
     parser.add_argument("--json", type=Path, help="write everything to this file")
     arguments = parser.parse_args()
-    report: dict[str, Any] = {
-        "machine": machine(),
-        "versions": versions(),
-        "command": "ops/dev/bench rtt " + " ".join(sys.argv[1:]),
-    }
-    report["rtt"] = {}
+    found: dict[str, Any] = {}
     for aof in arguments.aof or ["no", "everysec", "always"]:
         runs = sorted(
             (one_run(aof, arguments) for _ in range(arguments.runs)), key=lambda run: run["p50_us"]
         )
-        report["rtt"][aof] = {"runs": runs, "median": runs[len(runs) // 2]}
+        found[aof] = {"runs": runs, "median": runs[len(runs) // 2]}
         middle = runs[len(runs) // 2]
         print(
             f"aof {aof:8}  p50 {middle['p50_us'] / 1000:.3f} ms  p90 {middle['p90_us'] / 1000:.3f} ms  "
             f"p99 {middle['p99_us'] / 1000:.3f} ms  receipt p50 {middle['receipt_p50_us'] / 1000:.3f} ms  beside {middle['background_per_s']:.0f} jobs/s",
             flush=True,
         )
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+    write_report(arguments.json, "rtt", rtt=found)
     return 0
 
 

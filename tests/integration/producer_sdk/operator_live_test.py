@@ -4,24 +4,18 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from facts import facts_in
 from jobwire._gen._command import main
 from rig import Rig, build_dir, until
 
 HERE = Path(__file__).resolve().parent
 PROGRAM = build_dir() / "bin/jobwire-operator-live"
 RESTART = "ASweepOutlivesItsBroker"
-
-
-def facts() -> list[str]:
-    """Names of the tests, from their source: the program may not be built when tests are collected."""
-    source = (HERE / "operator_live.cc").read_text()
-    return re.findall(r"^TEST_F\(Operating, (\w+)\)", source, re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +38,7 @@ def contract(folder: Path) -> Path:
 
 
 @pytest.mark.timeout(150)
-@pytest.mark.parametrize("fact", facts())
+@pytest.mark.parametrize("fact", facts_in(HERE / "operator_live.cc", "Operating"))
 def test_operator_live(rig: Rig, fact: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with out.open("wb") as stdout:

@@ -3,22 +3,15 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from facts import facts_in, passed
 from rig import Rig, build_dir, until
 
 HERE = Path(__file__).resolve().parent
 PROGRAM = build_dir() / "bin/jobwire-life"
-
-
-def facts() -> list[str]:
-    """Names of the tests in life.cc, from its source: the program may not be built when tests are collected."""
-    return re.findall(r"^TEST_F\(Life, (\w+)\)", (HERE / "life.cc").read_text(), re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -33,19 +26,10 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("fact", facts())
+@pytest.mark.parametrize("fact", facts_in(HERE / "life.cc", "Life"))
 def test_life(rig: Rig, fact: str) -> None:
-    done = subprocess.run(
-        [PROGRAM, f"--gtest_filter=Life.{fact}"],
-        env={**os.environ, "JOBWIRE_ENDPOINT": rig.producers},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "[  PASSED  ] 1 test." in done.stdout
-    for line in done.stdout.splitlines():
+    printed = passed(PROGRAM, f"Life.{fact}", rig)
+    for line in printed.splitlines():
         if not line.startswith("redis "):
             continue
         _, job, *fields = line.split(" ")

@@ -43,7 +43,8 @@ class Saves:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._changed = threading.Condition()
-        self._attempts: dict[bytes, _Attempt] = {}
+        # Of those that have saved something; whoever calls for each job looks here first.
+        self.attempts: dict[bytes, _Attempt] = {}
         self._clock = clock
         self._next = 0.0
         # How many wait for theirs to be stored.
@@ -55,7 +56,7 @@ class Saves:
         if len(data) > limit:
             raise too_large(len(data), limit)
         with self._changed:
-            attempt = self._attempts.setdefault(token, _Attempt())
+            attempt = self.attempts.setdefault(token, _Attempt())
             attempt.number += 1
             attempt.latest = Save(token, attempt.number, encoding, data)
             attempt.unsent = True
@@ -77,7 +78,7 @@ class Saves:
                 self.waiting -= 1
 
     def _is_stored(self, token: bytes, number: int) -> bool:
-        attempt = self._attempts.get(token)
+        attempt = self.attempts.get(token)
         if attempt is None:
             raise CheckpointError("the attempt is over", Code.StaleLease)
         if attempt.refused >= number:
@@ -86,20 +87,18 @@ class Saves:
 
     def due(self) -> float | None:
         """When something is to be sent, on the clock; None when nothing is."""
-        if not self._attempts or not any(one.unsent for one in tuple(self._attempts.values())):
+        if not any(one.unsent for one in tuple(self.attempts.values())):
             return None
         return 0.0 if self.waiting else self._next
 
     def take(self) -> list[Save]:
         """What is to be sent now."""
-        if not self._attempts:
-            return []
         now = self._clock()
         with self._changed:
             if now < self._next and not self.waiting:
                 return []
             taken = []
-            for attempt in self._attempts.values():
+            for attempt in self.attempts.values():
                 if attempt.unsent and attempt.latest is not None:
                     taken.append(attempt.latest)
                     attempt.unsent = False
@@ -110,14 +109,14 @@ class Saves:
     def take_all(self) -> list[Save]:
         """In a new session: whatever is not settled."""
         with self._changed:
-            for attempt in self._attempts.values():
+            for attempt in self.attempts.values():
                 attempt.unsent = False
-            return [one.latest for one in self._attempts.values() if one.latest is not None]
+            return [one.latest for one in self.attempts.values() if one.latest is not None]
 
     def settle(self, token: bytes, number: int, code: int) -> bool:
         """The broker's word on one. True when it is a refusal and the first of its attempt."""
         with self._changed:
-            attempt = self._attempts.get(token)
+            attempt = self.attempts.get(token)
             if attempt is None:
                 return False
             if code == 0:
@@ -133,9 +132,7 @@ class Saves:
 
     def end(self, token: bytes) -> Save | None:
         """The attempt is over; what it saved and nobody was told, if anything."""
-        if not self._attempts:
-            return None
         with self._changed:
-            attempt = self._attempts.pop(token, None)
+            attempt = self.attempts.pop(token, None)
             self._changed.notify_all()
             return attempt.latest if attempt is not None and attempt.unsent else None

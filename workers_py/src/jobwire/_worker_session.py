@@ -73,6 +73,7 @@ class WorkerSession(Session):
         self.batches: deque[Batch] = deque()
         # What running attempts save for the next ones.
         self.saves = Saves()
+        self._saving = self.saves.attempts
         # Of attempts that have ended, on its way with their results.
         self._last_saves: list[Save] = []
         # Token to the job and when it began, in Unix milliseconds.
@@ -125,9 +126,10 @@ class WorkerSession(Session):
     ) -> None:
         """Notes the result of one job; it travels with the next flush."""
         token = head[0]
-        unsaid = self.saves.end(token)
-        if unsaid is not None and self.phase is Phase.OPEN:
-            self._last_saves.append(unsaid)
+        if self._saving:
+            unsaid = self.saves.end(token)
+            if unsaid is not None and self.phase is Phase.OPEN:
+                self._last_saves.append(unsaid)
         if self._revoked and token in self._revoked:
             self._revoked.discard(token)
             return
@@ -153,10 +155,8 @@ class WorkerSession(Session):
 
     def flush(self) -> None:
         """Puts what is finished into one Results message, and before it what attempts have saved."""
-        if self.phase is Phase.OPEN:
-            saves = self.saves.take()
-            if self._last_saves:
-                saves, self._last_saves = self._last_saves + saves, []
+        if (self._saving or self._last_saves) and self.phase is Phase.OPEN:
+            saves, self._last_saves = self._last_saves + self.saves.take(), []
             self._say(saves)
         heads = self._heads
         if not heads:
@@ -248,10 +248,9 @@ class WorkerSession(Session):
     # ---------------------------------------------------------------- details
 
     def next_tick(self) -> float | None:
-        greet = super().next_tick()
-        if self.phase is not Phase.OPEN:
-            return greet
-        return self.saves.due()
+        if self.phase is Phase.OPEN:
+            return self.saves.due() if self._saving else None
+        return super().next_tick()
 
     def _say(self, saves: list[Save]) -> None:
         for at in range(0, len(saves), SAVES_PER_MESSAGE):

@@ -256,5 +256,28 @@ TEST_F(Operating, AnExportComesBackAfterADropAndTwiceIsNoMore) {
   EXPECT_EQ(op_.import_from(once_more, anna_)->known, 10U);
 }
 
+// ---- run by dead_exchange_test.py, which has Python do the other half
+
+class Exchanging : public Operating {
+ protected:
+  const char* file_ = std::getenv("JOBWIRE_EXPORT");
+};
+
+TEST_F(Exchanging, DeadJobsAreWrittenToTheFile) {
+  std::ofstream out(file_, std::ios::binary);
+  const auto count = op_.export_to(out, JobFilter().queue("operated"));
+  ASSERT_TRUE(count) << count.error().to_string();
+  EXPECT_GT(*count, 0U);
+}
+
+TEST_F(Exchanging, DeadJobsAreTakenFromTheFile) {
+  std::ifstream in(file_, std::ios::binary);
+  const auto report = op_.import_from(in, anna_);
+  ASSERT_TRUE(report) << report.error().to_string();
+  EXPECT_GT(report->imported, 0U);
+  EXPECT_EQ(report->known, 0U);
+  EXPECT_TRUE(report->refused.empty());
+}
+
 }  // namespace
 }  // namespace jobwire

@@ -125,6 +125,37 @@ def test_snippet_of_the_readme_runs(project: Path, tmp_path: Path) -> None:
         assert run(project / "build" / "app", rig.producers) == "64 wide, 64 bytes\n"
 
 
+@pytest.mark.timeout(900)
+def test_tree_of_jobwire_inside_a_project_gives_the_same_program(
+    project: Path, tmp_path: Path
+) -> None:
+    """As add_subdirectory and FetchContent have it: nothing is installed."""
+    installed = (HERE / "CMakeLists.txt").read_text()
+    inside = installed.replace(
+        "find_package(jobwire 0.1 REQUIRED)", f'add_subdirectory("{ROOT}" jobwire EXCLUDE_FROM_ALL)'
+    )
+    assert inside != installed
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "CMakeLists.txt").write_text(inside)
+    for path in HERE.iterdir():
+        if path.suffix in (".fbs", ".cc"):
+            (source / path.name).write_bytes(path.read_bytes())
+    run(
+        "cmake", "-G", "Ninja", "-S", source, "-B", tmp_path / "build", f"-DJOBWIRE_COMMAND={JOBWIRE}",
+    )  # fmt: skip
+    run("cmake", "--build", tmp_path / "build", "--target", "app", timeout=600)
+    targets = run("cmake", "--build", tmp_path / "build", "--target", "help")
+    assert "jobwired" not in targets, "a client's tree does not build the broker"
+    with Rig(tmp_path / "rig") as rig:
+        rig.start_broker()
+        rig.start_host(
+            f"{project / 'site' / 'matrix_worker'}.py:app",
+            env={"PYTHONPATH": str(project / "site")},
+        )
+        assert run(tmp_path / "build" / "app", rig.producers) == "64 wide, 64 bytes\n"
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("compiler", ["g++", "clang++"])
 def test_generated_code_gives_no_warning(compiler: str, project: Path, tmp_path: Path) -> None:

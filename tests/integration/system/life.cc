@@ -392,6 +392,7 @@ TEST_F(Life, BatchAnswersEachJobInItsPlace) {
 }
 
 TEST_F(Life, ATypeThatNobodyServesIsToldWithTheNamesThatAreNear) {
+  ASSERT_EQ(end_of(job("echo", "1")).text(), "1") << "the workers are here";
   const JobId waiting = submitted(job("ecco", "1"));
   const auto status = client_.status(waiting);
   ASSERT_TRUE(status) << status.error().message();

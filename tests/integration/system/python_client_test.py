@@ -100,6 +100,7 @@ def test_running_job_is_cancelled(client: Client) -> None:
 def test_type_that_nobody_serves_is_told_with_names_that_are_near_and_logged_once(
     rig: Rig, client: Client
 ) -> None:
+    assert client.call(JobSpec("upper", "a"), timeout=60).text == "A", "the workers are here"
     typo = [client.submit(JobSpec("uper", "a")).id for _ in range(3)]
     why = "no worker of queue default has type uper; there is upper (version 1.4)"
     assert client.status(typo[0]).obstacle == why

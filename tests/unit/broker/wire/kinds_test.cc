@@ -87,7 +87,8 @@ TEST(Limits, AreTheTableOfTheProtocol) {
       {"max_name_bytes", limits.max_name_bytes},
       {"max_error_bytes", limits.max_error_bytes},
       {"session_timeout_ms", limits.session_timeout_ms},
-      {"heartbeat_ms", limits.heartbeat_ms}};
+      {"heartbeat_ms", limits.heartbeat_ms},
+      {"max_checkpoint_bytes", limits.max_checkpoint_bytes}};
   std::map<std::string, std::uint64_t> theirs;
   for (const auto& row : rows_under("Limits")) theirs[row[0]] = std::stoull(row[1]);
   EXPECT_EQ(ours, theirs);

@@ -29,7 +29,7 @@ Engine::Engine(const EngineConfig& config, std::uint64_t seed, std::uint64_t epo
 bool Engine::restore(const JobRecord& record, Now now) {
   const bool waits = record.state == State::kScheduled || record.state == State::kQueued ||
                      record.state == State::kRunning;
-  if (!waits || record.priority > 9 || record.timeout.count() < 0 ||
+  if (!waits || finished_.find(record.id) || record.priority > 9 || record.timeout.count() < 0 ||
       jobs_.find(record.id) != kNoJob)
     return false;
   const JobIx ix = jobs_.insert(record.id);

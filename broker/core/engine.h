@@ -52,7 +52,9 @@ class Engine {
 
   // ---- recovery, before the first turn
 
-  /// A job that had not ended. False when it makes no sense (and was left out).
+  /// A job that had not ended. False when it makes no sense, or is known (and was left out). Those
+  /// that did not run may also come between later turns, each before anything is said of it, as
+  /// long as no new jobs are taken.
   bool restore(const JobRecord& job, Now now);
   /// What its last attempt had saved. Requires: the job was restored.
   void restore_checkpoint(const JobId& id, Checkpoint checkpoint);

@@ -7,6 +7,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -80,6 +81,7 @@ struct ScanRequest {
 /// One page of the jobs that were not final when the store was opened.
 struct RecoveredPage {
   std::deque<StoredJob> jobs;  // without payloads
+  bool all_running = false;    // every job that ran has been read by now
   bool last = false;
 };
 
@@ -177,8 +179,13 @@ class Store {
   /// Fenced. Errors say what to change in the configuration, or that the store is away (try again).
   virtual Result<StoreOpened> open() = 0;
 
-  /// Reads all jobs that are not final, page by page in no set order; call until `last`.
+  /// Reads all jobs that were not final, page by page, those that ran first; call until `last`.
+  /// Batches may be committed between two calls: a job that they change is either one that was
+  /// read before, or it is read as it is then.
   virtual Result<RecoveredPage> recover_jobs() = 0;
+  /// Reads some of them ahead of their page, which then leaves them out. Those that are not there,
+  /// or are final, are missing in the answer.
+  virtual Result<RecoveredPage> recover_some(std::span<const core::JobId> ids) = 0;
   /// Reads ids of finished jobs, oldest first within a queue and state; call until `last`.
   virtual Result<RecoveredFinals> recover_finals() = 0;
   virtual Result<std::vector<RecoveredQueue>> recover_queues() = 0;

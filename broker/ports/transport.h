@@ -59,8 +59,8 @@ class Transport {
   virtual Sent send(PeerId peer, std::span<const std::uint8_t> envelope,
                     std::span<const std::uint8_t> blob) = 0;
 
-  /// Sleeps until a message may be there, one of `others` stirs (its revents are set), or the
-  /// timeout has passed.
+  /// Sleeps until a message may be there of a side that was asked since the last wait, one of
+  /// `others` stirs (its revents are set), or the timeout has passed.
   virtual void wait(core::Micros timeout, std::span<pollfd> others) = 0;
 };
 

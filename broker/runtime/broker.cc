@@ -13,6 +13,7 @@ namespace {
 
 constexpr core::Micros kLongestWait{500'000};
 constexpr core::Micros kShutdownStep{5'000};
+constexpr core::Millis kReadAgain{100};
 /// Results may be large, and those of one read come together.
 constexpr std::size_t kIdsPerRead = 8;
 constexpr std::size_t kMaxWaitingReads = 100'000;
@@ -57,27 +58,21 @@ ports::Status Broker::recover() {
   engine_.emplace(config_.engine, seed_, opened_.epoch, opened_.last_sequence);
   if (ports::Status status = contracts_.recover(store_); !status) return status;
   const core::Now start = clock_.now();
-  std::size_t jobs = 0;
-  std::size_t senseless = 0;
-  for (bool last = false; !last;) {
-    auto page = store_.recover_jobs();
-    if (!page) return page.failure();
-    for (ports::StoredJob& job : page->jobs) {
-      job.rebind();
-      const bool sensible = engine_->restore(job.job, start);
-      ++(sensible ? jobs : senseless);
-      if (sensible && job.checkpoint) engine_->restore_checkpoint(job.id, job.checkpoint);
-    }
-    last = page->last;
+  recovery_began_ = start.steady;
+  recovered_jobs_ = recovered_finals_ = senseless_jobs_ = 0;
+  recovering_ = true;
+  for (bool serve = false; recovering_ && !serve;) {
+    auto all_running = read_page(start);
+    if (!all_running) return all_running.failure();
+    serve = *all_running && clock_.now().steady - start.steady >= config_.read_before_serving;
   }
-  std::size_t finals = 0;
   for (bool last = false; !last;) {
     auto page = store_.recover_finals();
     if (!page) return page.failure();
     for (const ports::RecoveredFinal& job : page->jobs) {
       engine_->restore_final(job.id, job.queue, job.state, job.finished, job.goes);
     }
-    finals += page->jobs.size();
+    recovered_finals_ += page->jobs.size();
     last = page->last;
   }
   auto queues = store_.recover_queues();
@@ -100,17 +95,62 @@ ports::Status Broker::recover() {
   for (const core::HostId& host : *hosts) engine_->restore_host(host);
   const core::Now now = clock_.now();
   engine_->finish_recovery(now);
-
-  const auto took = std::chrono::duration_cast<core::Millis>(now.steady - start.steady).count();
-  log_.write(ports::Level::kInfo, "",
-             "recovered " + std::to_string(jobs) + " waiting and " + std::to_string(finals) +
-                 " finished jobs in " + std::to_string(took) + " ms from " + opened_.description +
-                 ", epoch " + std::to_string(opened_.epoch));
-  if (senseless > 0) {
-    log_.write(ports::Level::kWarning, "",
-               std::to_string(senseless) + " jobs in the store make no sense and were left alone");
-  }
+  if (!recovering_) tell_recovered(now);
   return {};
+}
+
+bool Broker::restore(ports::StoredJob& job, core::Now now) {
+  job.rebind();
+  if (!engine_->restore(job.job, now)) return false;
+  if (job.checkpoint) engine_->restore_checkpoint(job.id, job.checkpoint);
+  return true;
+}
+
+ports::Result<bool> Broker::read_page(core::Now now) {
+  auto page = store_.recover_jobs();
+  if (!page) return page.failure();
+  for (ports::StoredJob& job : page->jobs) {
+    ++(restore(job, now) ? recovered_jobs_ : senseless_jobs_);
+  }
+  recovering_ = !page->last;
+  return page->all_running;
+}
+
+void Broker::read_on(core::Now now) {
+  if (store_away_ || now.steady < read_again_at_) return;
+  if (auto read = read_page(now); !read) {
+    log_.write(ports::Level::kWarning, "recovery", "cannot read on: " + read.failure().message);
+    read_again_at_ = now.steady + kReadAgain;
+    if (!read.failure().retryable) finish(End::kDiverged, read.failure().message);
+  }
+  if (!recovering_) tell_recovered(clock_.now());
+}
+
+bool Broker::know(std::span<const core::HeldLease> leases, core::Now now) {
+  std::vector<core::JobId> unknown;
+  for (const core::HeldLease& lease : leases) {
+    if (!engine_->state_of(lease.job)) unknown.push_back(lease.job);
+  }
+  if (unknown.empty()) return true;
+  auto page = store_.recover_some(unknown);
+  if (!page) return false;
+  for (ports::StoredJob& job : page->jobs) {
+    if (restore(job, now)) ++recovered_jobs_;
+  }
+  return true;
+}
+
+void Broker::tell_recovered(core::Now now) {
+  const auto took = std::chrono::duration_cast<core::Millis>(now.steady - recovery_began_).count();
+  log_.write(ports::Level::kInfo, "",
+             "recovered " + std::to_string(recovered_jobs_) + " waiting and " +
+                 std::to_string(recovered_finals_) + " finished jobs in " + std::to_string(took) +
+                 " ms from " + opened_.description + ", epoch " + std::to_string(opened_.epoch));
+  if (senseless_jobs_ > 0) {
+    log_.write(
+        ports::Level::kWarning, "",
+        std::to_string(senseless_jobs_) + " jobs in the store make no sense and were left alone");
+  }
 }
 
 void Broker::use(ports::Contracts& contracts,
@@ -120,6 +160,7 @@ void Broker::use(ports::Contracts& contracts,
 
 core::Micros Broker::patience(core::Now now) const {
   if (more_to_read_ || !broken_.empty()) return core::Micros{0};
+  if (recovering_ && !store_away_ && now.steady >= read_again_at_) return core::Micros{0};
   if (store_.ready() && engine_->has_batch(now)) return core::Micros{0};
   core::Micros wait = shutting_down_ ? kShutdownStep : kLongestWait;
   const auto until = [&](std::optional<core::Steady> moment) {
@@ -144,7 +185,11 @@ void Broker::turn() {
   more_to_read_ = false;
   // Workers first: results free what producers wait for.
   receive(ports::Side::kWorkers, now);
-  receive(ports::Side::kProducers, now);
+  if (recovering_) {
+    read_on(now);
+  } else {
+    receive(ports::Side::kProducers, now);
+  }
   engine_->end_turn(now, effects_);
   if (store_.ready() && engine_->has_batch(now)) {
     const core::Batch& batch = engine_->stage(now);
@@ -176,7 +221,14 @@ void Broker::handle(const ports::Received& message, core::Now now) {
     sender.session = known->second;
     sender.role = sessions_.at(known->second).role;
   }
-  const auto feed = [&](const auto& event) { engine_->apply(event, now, effects_); };
+  const auto feed = [&](const auto& event) {
+    if (recovering_ && !know_all_of(event, now)) {
+      // It greets anew, and says again what it holds.
+      close(sender.session, false, now);
+      return send_to(message.peer, encoder_.refused(core::Code::kHelloFirst, "not known yet"));
+    }
+    engine_->apply(event, now, effects_);
+  };
   std::visit(
       Overloaded{
           [&](const wire::RefusedIn& refused) { handle_refused(message, refused); },
@@ -273,9 +325,9 @@ void Broker::take_store_events(core::Now now) {
               engine_->apply(core::BatchRejected{refused.sequence, refused.code}, now, effects_);
             },
             [&](const ports::StoreAway& away) {
-              store_away_ = true;
               log_.write(ports::Level::kWarning, "store-away",
                          "the store is away: " + away.message);
+              store_away_ = true;
               engine_->apply(core::StoreWentAway{}, now, effects_);
             },
             [&](const ports::StoreBack& back) {
@@ -285,6 +337,7 @@ void Broker::take_store_events(core::Now now) {
                 text +=
                     "; it had lost " + std::to_string(back.repaired) + " batches, written again";
               log_.write(ports::Level::kWarning, "", text);
+              store_away_ = false;
               engine_->apply(core::StoreCameBack{}, now, effects_);
               // Whatever was asked before it went is asked again: an answer that comes twice finds
               // no question.

@@ -33,6 +33,9 @@ struct BrokerConfig {
   /// Messages of each side taken in one turn.
   std::uint32_t messages_per_turn = 512;
   core::Millis shutdown_deadline{10'000};
+  /// How long recover() reads jobs that wait, once it has those that ran: what is left is read
+  /// between turns.
+  core::Millis read_before_serving{200};
   std::string version;
 };
 
@@ -63,6 +66,9 @@ class Broker : private wire::OutgoingSink {
   /// Takes the shard over and reads what had not ended. A retryable failure changes nothing: call
   /// it again. May take seconds (about 10 for a million waiting jobs).
   ports::Status recover();
+  /// Jobs that wait are still being read. Until they are known workers are served, and run what is
+  /// known; producers wait at their door.
+  bool recovering() const { return recovering_; }
 
   /// Waits for something to do, at most half a second, and does a bounded part of it. Requires:
   /// recover() succeeded.
@@ -103,6 +109,18 @@ class Broker : private wire::OutgoingSink {
   void receive(ports::Side side, core::Now now);
   void handle(const ports::Received& message, core::Now now);
   void greet(const ports::Received& message, const wire::HelloIn& hello, core::Now now);
+  bool restore(ports::StoredJob& job, core::Now now);
+  ports::Result<bool> read_page(core::Now now);
+  void read_on(core::Now now);
+  /// Reads what a worker names and is not known yet. False when the store does not answer.
+  bool know(std::span<const core::HeldLease> leases, core::Now now);
+  bool know_all_of(const auto&, core::Now) { return true; }
+  bool know_all_of(const core::WorkerReady& event, core::Now now) { return know(event.held, now); }
+  bool know_all_of(const core::HostBeat& event, core::Now now) { return know(event.running, now); }
+  bool know_all_of(const core::WorkerDown& event, core::Now now) {
+    return know(event.running, now);
+  }
+  void tell_recovered(core::Now now);
   void handle_refused(const ports::Received& message, const wire::RefusedIn& refused);
   void take_store_events(core::Now now);
   void take_read(ports::ReadDone done, core::Now now);
@@ -149,7 +167,15 @@ class Broker : private wire::OutgoingSink {
   std::vector<ports::StoreEvent> store_events_;
   std::vector<pollfd> descriptors_;
   bool more_to_read_ = false;
+
+  bool recovering_ = false;
   bool store_away_ = false;
+  core::Steady recovery_began_{};
+  core::Steady read_again_at_{};
+  std::size_t recovered_jobs_ = 0;
+  std::size_t recovered_finals_ = 0;
+  std::size_t senseless_jobs_ = 0;
+
   bool shutting_down_ = false;
   core::Steady shutdown_until_{};
   End end_ = End::kRunning;

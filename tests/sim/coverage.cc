@@ -33,6 +33,10 @@ const char* name_of(Met met) {
       return "store slow";
     case Met::kStoreRefused:
       return "store refused";
+    case Met::kServedUnknown:
+      return "served before all was known";
+    case Met::kReadAhead:
+      return "read ahead for a worker";
     case Met::kStoreScarce:
       return "store scarce";
     case Met::kStoreAwayAtStart:

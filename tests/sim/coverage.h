@@ -24,6 +24,8 @@ enum class Met : std::uint8_t {
   kStoreSlow,
   kStoreRefused,
   kStoreScarce,
+  kServedUnknown,
+  kReadAhead,
   kStoreAwayAtStart,
   kStoreWentBack,
   kBatchRepaired,

@@ -59,9 +59,16 @@ void Network::deliver_up(const LinkPtr& link, const std::shared_ptr<Packet>& pac
 ports::Sent Network::send_down(Endpoint& endpoint, ports::PeerId to, ByteSpan envelope,
                                ByteSpan blob) {
   watcher_->before_send();
+  // A lease holds from when it was granted, whether the worker hears of it or not.
+  const auto not_taken = [&](ports::Sent how) {
+    const wire::Message& message = *wire::GetMessage(envelope.data());
+    if (message.body_type() == wire::Body::Dispatch)
+      watcher_->sent(endpoint.number(), message, blob);
+    return how;
+  };
   const auto found = links_.find(to.route);
   if (found == links_.end() || found->second->endpoint != &endpoint || found->second->broker_knows)
-    return ports::Sent::kGone;
+    return not_taken(ports::Sent::kGone);
   const LinkPtr link = found->second;
   if (!link->peer) {
     coverage_.met(Met::kHalfOpen);
@@ -70,7 +77,7 @@ ports::Sent Network::send_down(Endpoint& endpoint, ports::PeerId to, ByteSpan en
   }
   if (link->unread >= pipe_messages_) {
     coverage_.met(Met::kPipeFull);
-    return ports::Sent::kFull;
+    return not_taken(ports::Sent::kFull);
   }
   ++link->unread;
   auto packet = std::make_shared<Packet>(
@@ -186,6 +193,7 @@ void Endpoint::push(ports::PeerId from, const std::shared_ptr<Packet>& packet) {
 }
 
 bool Endpoint::receive(ports::Side side, ports::Received& message) {
+  asked_[side == ports::Side::kWorkers ? 1 : 0] = true;
   std::deque<Waiting>& waiting = inbox(side);
   if (waiting.empty()) return false;
   held_ = std::move(waiting.front().packet);
@@ -205,7 +213,9 @@ bool Endpoint::receive(ports::Side side, ports::Received& message) {
 
 void Endpoint::wait(Micros timeout, std::span<pollfd>) {
   const core::Steady until = agenda_.steady() + timeout;
-  const auto busy = [&] { return woken || !inboxes_[0].empty() || !inboxes_[1].empty(); };
+  const auto busy = [&] {
+    return woken || (asked_[0] && !inboxes_[0].empty()) || (asked_[1] && !inboxes_[1].empty());
+  };
   if (!nested) {
     while (!busy() && agenda_.step(until)) {
       if (while_waiting) while_waiting();
@@ -213,6 +223,7 @@ void Endpoint::wait(Micros timeout, std::span<pollfd>) {
     if (while_waiting) while_waiting();
   }
   woken = false;
+  asked_[0] = asked_[1] = false;
 }
 
 }  // namespace jobwire::sim

@@ -153,6 +153,7 @@ class Endpoint : public ports::Transport {
   Agenda& agenda_;
   std::uint64_t number_;
   std::deque<Waiting> inboxes_[2];
+  bool asked_[2] = {true, true};  // since the last wait
   Buffer envelope_;
   std::shared_ptr<Packet> held_;
 };

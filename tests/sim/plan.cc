@@ -65,6 +65,7 @@ Plan draw_plan(std::uint64_t seed, bool thorough) {
   Plan plan;
   plan.broker.version = "sim";
   plan.broker.shutdown_deadline = Millis(1'500);
+  plan.broker.read_before_serving = Millis(0);
   if (dice.chance(0.3))
     plan.broker.messages_per_turn = static_cast<std::uint32_t>(dice.between(1, 8));
   draw_engine(plan.broker.engine, dice);

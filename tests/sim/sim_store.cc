@@ -50,6 +50,10 @@ ports::Result<ports::StoreOpened> SimStore::open() {
   }
   for (std::size_t i = to_recover_.size(); i > 1; --i)
     std::swap(to_recover_[i - 1], to_recover_[dice_.below(i)]);
+  const auto ran = std::stable_partition(
+      to_recover_.begin(), to_recover_.end(),
+      [this](const core::JobId& id) { return disk_.find(id)->job.state != core::State::kRunning; });
+  ran_ = static_cast<std::size_t>(to_recover_.end() - ran);
   std::stable_sort(finals_.begin(), finals_.end(),
                    [](const auto& a, const auto& b) { return a.finished < b.finished; });
   trace_.note("store opened", line_->epoch, line_->committed);
@@ -86,12 +90,30 @@ ports::StoredJob SimStore::look(const core::JobId& id, bool payload) const {
 
 ports::Result<ports::RecoveredPage> SimStore::recover_jobs() {
   assassin_.pass(Moment::kInRecovery);
+  // While workers are served already: time for them to come before their jobs are known.
+  if (serving_ && dice_.chance(0.5)) return ports::Failure{"slow", true};
   ports::RecoveredPage page;
   while (!to_recover_.empty() && page.jobs.size() < plan_.recovery_page) {
     page.jobs.push_back(look(to_recover_.back(), false));
     to_recover_.pop_back();
+    if (ran_ > 0) --ran_;
   }
+  page.all_running = ran_ == 0;
   page.last = to_recover_.empty();
+  return page;
+}
+
+ports::Result<ports::RecoveredPage> SimStore::recover_some(std::span<const core::JobId> ids) {
+  assassin_.pass(Moment::kInRecovery);
+  if (line_->away) return ports::Failure{"away", true};
+  ports::RecoveredPage page;
+  for (const core::JobId& id : ids) {
+    const DiskJob* job = disk_.find(id);
+    if (!job || core::is_final(job->job.state)) continue;
+    coverage_.met(Met::kReadAhead);
+    page.jobs.push_back(look(id, false));
+    std::erase(to_recover_, id);
+  }
   return page;
 }
 
@@ -128,7 +150,10 @@ ports::Result<std::vector<ports::RecoveredType>> SimStore::recover_types() {
   return out;
 }
 
-ports::Result<std::vector<core::HostId>> SimStore::recover_hosts() { return disk_.hosts(); }
+ports::Result<std::vector<core::HostId>> SimStore::recover_hosts() {
+  serving_ = true;
+  return disk_.hosts();
+}
 
 void SimStore::commit(const core::Batch& batch) {
   if (!ready()) throw Violation("commit() to a store that is not ready");

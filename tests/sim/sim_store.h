@@ -73,6 +73,7 @@ class SimStore : public ports::Store {
 
   ports::Result<ports::StoreOpened> open() override;
   ports::Result<ports::RecoveredPage> recover_jobs() override;
+  ports::Result<ports::RecoveredPage> recover_some(std::span<const core::JobId> ids) override;
   ports::Result<ports::RecoveredFinals> recover_finals() override;
   ports::Result<std::vector<ports::RecoveredQueue>> recover_queues() override;
   ports::Result<std::vector<ports::RecoveredDedup>> recover_dedups() override;
@@ -146,7 +147,9 @@ class SimStore : public ports::Store {
   Trace& trace_;
   Coverage& coverage_;
   std::shared_ptr<Line> line_;
-  std::vector<core::JobId> to_recover_;
+  std::vector<core::JobId> to_recover_;  // those that ran are at the end
+  std::size_t ran_ = 0;                  // of those
+  bool serving_ = false;
   std::vector<ports::RecoveredFinal> finals_;
 };
 

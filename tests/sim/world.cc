@@ -155,14 +155,21 @@ void World::start_broker() {
   ledger_.set_owner(incarnations_);
   ledger_.know_settings();
   for (Agent* agent : agents()) agent->expect_trouble();
-  for (const auto& [id, job] : disk_.jobs()) {
-    if (next->broker.engine().state_of(id).has_value()) continue;
-    ledger_.violated("recovery did not find a stored job", id);
-  }
   broker_ = std::move(next);
+  check_recovery();
   network_.open(broker_->endpoint);
   broker_->endpoint.while_waiting = [this] { assassin_.pass(Moment::kIdle); };
   audit(broker_->broker);
+}
+
+void World::check_recovery() {
+  if (broker_->knows_all) return;
+  if (broker_->broker.recovering()) return coverage_.met(Met::kServedUnknown);
+  broker_->knows_all = true;
+  for (const auto& [id, job] : disk_.jobs()) {
+    if (broker_->broker.engine().state_of(id).has_value()) continue;
+    ledger_.violated("recovery did not find a stored job", id);
+  }
 }
 
 void World::bury(Micros back_after) {
@@ -175,6 +182,7 @@ void World::bury(Micros back_after) {
 
 void World::after_turn() {
   runtime::Broker& broker = broker_->broker;
+  check_recovery();
   if (turns_ % 4 == 0 || broker.end() != runtime::End::kRunning) audit(broker);
   switch (broker.end()) {
     case runtime::End::kRunning:

@@ -56,6 +56,7 @@ class World : private SendWatcher {
     SimStore store;
     runtime::Broker broker;
     bool asked_to_stop = false;
+    bool knows_all = false;
   };
 
   void live();
@@ -63,6 +64,7 @@ class World : private SendWatcher {
   void start_broker();
   void bury(core::Micros back_after);
   void after_turn();
+  void check_recovery();
   void audit(runtime::Broker& broker);
   void settle_end();
   void plan_fault();

@@ -48,7 +48,7 @@ void MemoryStore::lose(std::size_t batches) {
 ports::Result<ports::StoreOpened> MemoryStore::open() {
   if (phase_ == Phase::kAway || away_now_) return ports::Failure{"the store is away", true};
   phase_ = Phase::kUp;
-  recovered_ = {};
+  to_recover_.reset();
   epoch_ = shelf_->raise_epoch();
   committed_ = shelf_->sequence();
   ports::StoreOpened opened;
@@ -59,20 +59,46 @@ ports::Result<ports::StoreOpened> MemoryStore::open() {
   return opened;
 }
 
+void MemoryStore::put(const Shelf::Kept& kept, ports::RecoveredPage& page) {
+  if (core::is_final(kept.job.job.state)) return;
+  ports::StoredJob& job = page.jobs.emplace_back(kept.job);
+  job.job.payload = {};
+  job.error = {};
+  job.error_type.clear();
+  job.error_message.clear();
+  job.rebind();
+}
+
 ports::Result<ports::RecoveredPage> MemoryStore::recover_jobs() {
-  ports::RecoveredPage page;
-  auto at = shelf_->jobs().lower_bound(recovered_);
-  for (; at != shelf_->jobs().end() && page.jobs.size() < kPage; ++at) {
-    if (core::is_final(at->second.job.job.state)) continue;
-    ports::StoredJob& job = page.jobs.emplace_back(at->second.job);
-    job.job.payload = {};
-    job.error = {};
-    job.error_type.clear();
-    job.error_message.clear();
-    job.rebind();
+  const auto runs = [this](const core::JobId& id) {
+    const auto at = shelf_->jobs().find(id);
+    return at != shelf_->jobs().end() && at->second.job.job.state == core::State::kRunning;
+  };
+  if (!to_recover_) {
+    to_recover_.emplace();
+    for (const auto& [id, kept] : shelf_->jobs()) {
+      if (!core::is_final(kept.job.job.state)) to_recover_->push_back(id);
+    }
+    std::stable_partition(to_recover_->begin(), to_recover_->end(), runs);
   }
-  page.last = at == shelf_->jobs().end();
-  recovered_ = page.last ? core::JobId{} : at->first;
+  ports::RecoveredPage page;
+  for (; !to_recover_->empty() && page.jobs.size() < kPage; to_recover_->pop_front()) {
+    const auto at = shelf_->jobs().find(to_recover_->front());
+    if (at != shelf_->jobs().end()) put(at->second, page);
+  }
+  page.all_running = to_recover_->empty() || !runs(to_recover_->front());
+  page.last = to_recover_->empty();
+  if (page.last) to_recover_.reset();
+  return page;
+}
+
+ports::Result<ports::RecoveredPage> MemoryStore::recover_some(std::span<const core::JobId> ids) {
+  ports::RecoveredPage page;
+  for (const core::JobId& id : ids) {
+    const auto at = shelf_->jobs().find(id);
+    if (at != shelf_->jobs().end()) put(at->second, page);
+    if (to_recover_) std::erase(*to_recover_, id);
+  }
   return page;
 }
 

@@ -41,6 +41,7 @@ class MemoryStore final : public ports::Store {
 
   ports::Result<ports::StoreOpened> open() override;
   ports::Result<ports::RecoveredPage> recover_jobs() override;
+  ports::Result<ports::RecoveredPage> recover_some(std::span<const core::JobId> ids) override;
   ports::Result<ports::RecoveredFinals> recover_finals() override;
   ports::Result<std::vector<ports::RecoveredQueue>> recover_queues() override;
   ports::Result<std::vector<ports::RecoveredDedup>> recover_dedups() override;
@@ -81,7 +82,9 @@ class MemoryStore final : public ports::Store {
   Phase phase_ = Phase::kClosed;
   std::uint64_t epoch_ = 0;
   std::uint64_t committed_ = 0;
-  core::JobId recovered_;  // where the next page begins
+  static void put(const Shelf::Kept& kept, ports::RecoveredPage& page);
+
+  std::optional<std::deque<core::JobId>> to_recover_;  // in pages, once it has begun
   std::unique_ptr<OwnBatch> batch_;
   core::Steady batch_due_{};
   std::deque<Question> questions_;

@@ -230,6 +230,8 @@ ports::Status ReadLink::call(std::string_view bytes, std::size_t replies,
     greeted_ = false;
     return ports::Failure{connection_.error(), !connection_.hopeless()};
   };
+  // It may have been idle for long: finds out whether Redis has closed it.
+  if (!connection_.closed()) connection_.pump([](const Reply&) { return true; });
   if (connection_.closed()) {
     CommandBuffer out;
     const std::size_t login = write_login(options_.endpoint, out);

@@ -14,7 +14,7 @@ namespace jobwire::redis {
 namespace {
 
 constexpr std::size_t kJobsPerPage = 1000;
-constexpr std::size_t kFinalsPerPage = 5000;
+constexpr std::size_t kIdsPerPage = 5000;
 constexpr std::size_t kKeysPerPage = 1000;
 constexpr std::size_t kSkipsTold = 10;
 
@@ -33,6 +33,10 @@ Recovery::Recovery(const RedisOptions& options, const Keys& keys, ReadLink& link
 void Recovery::restart() {
   scanning_ = false;
   entries_.clear();
+  listed_ = {};
+  listed_all_ = false;
+  next_ = running_ = 0;
+  ahead_.clear();
   skipped_ = 0;
 }
 
@@ -47,42 +51,81 @@ void Recovery::tell_skipped() {
   skipped_ = 0;
 }
 
-ports::Result<ports::RecoveredPage> Recovery::jobs() {
+ports::Status Recovery::list_jobs() {
   constexpr std::array kStates = {core::State::kRunning, core::State::kQueued,
                                   core::State::kScheduled};
   if (!scanning_) {
-    if (auto status = scan_.begin(kStates); !status) return status.failure();
+    if (auto status = scan_.begin(kStates); !status) return status;
     scanning_ = true;
+    listed_.clear();
+    next_ = running_ = 0;
   }
-  // Entries that are here already are those of a page that could not be read to its end.
-  if (entries_.empty()) {
-    if (auto status = scan_.next(kJobsPerPage, entries_); !status) return status.failure();
+  while (!scan_.done()) {
+    entries_.clear();
+    if (auto status = scan_.next(kIdsPerPage, entries_); !status) return status;
+    for (const IndexScan::Entry& entry : entries_) {
+      listed_.push_back({entry.id, entry.state});
+      if (entry.state == core::State::kRunning) ++running_;
+    }
+  }
+  entries_.clear();
+  scanning_ = false;
+  listed_all_ = true;
+  return {};
+}
+
+ports::Result<ports::RecoveredPage> Recovery::jobs() {
+  if (!listed_all_) {
+    if (auto status = list_jobs(); !status) return status.failure();
   }
   ports::RecoveredPage page;
   CommandBuffer out;
-  for (const IndexScan::Entry& entry : entries_) ask_recovered(keys_, entry.id, out);
+  const std::size_t end = std::min(listed_.size(), next_ + kJobsPerPage);
+  std::vector<Listed> asked;
+  for (std::size_t i = next_; i < end; ++i) {
+    if (ahead_.contains(listed_[i].id)) continue;
+    asked.push_back(listed_[i]);
+    ask_recovered(keys_, listed_[i].id, out);
+  }
   std::size_t at = 0;
   const auto take = [&](const Reply& reply) {
-    const IndexScan::Entry& entry = entries_[at++];
+    const Listed& listed = asked[at++];
     ports::StoredJob& job = page.jobs.emplace_back();
-    job.id = entry.id;
+    job.id = listed.id;
     const ReadOutcome outcome = read_recovered(reply, job);
-    if (outcome == ReadOutcome::kFound && job.job.state == entry.state) return;
-    skip(entry.id, outcome == ReadOutcome::kMissing      ? "it is in an index, but has no hash"
-                   : outcome == ReadOutcome::kUnreadable ? "its fields cannot be read"
-                                                         : "its state is not that of its index");
+    if (outcome == ReadOutcome::kFound && job.job.state == listed.state) return;
+    skip(listed.id, outcome == ReadOutcome::kMissing      ? "it is in an index, but has no hash"
+                    : outcome == ReadOutcome::kUnreadable ? "its fields cannot be read"
+                                                          : "its state is not that of its index");
     page.jobs.pop_back();
   };
-  if (auto status = link_.call(out.take(), entries_.size(), take); !status) {
+  if (auto status = link_.call(out.take(), asked.size(), take); !status) {
     skipped_ = 0;
     return status.failure();
   }
-  entries_.clear();
-  page.last = scan_.done();
+  next_ = end;
+  page.all_running = next_ >= running_;
+  page.last = next_ == listed_.size();
   if (page.last) {
-    scanning_ = false;
     tell_skipped();
+    restart();
   }
+  return page;
+}
+
+ports::Result<ports::RecoveredPage> Recovery::some(std::span<const core::JobId> ids) {
+  ports::RecoveredPage page;
+  CommandBuffer out;
+  for (const core::JobId& id : ids) ask_recovered(keys_, id, out);
+  std::size_t at = 0;
+  const auto take = [&](const Reply& reply) {
+    ports::StoredJob& job = page.jobs.emplace_back();
+    job.id = ids[at++];
+    if (read_recovered(reply, job) == ReadOutcome::kFound && !core::is_final(job.job.state)) return;
+    page.jobs.pop_back();
+  };
+  if (auto status = link_.call(out.take(), ids.size(), take); !status) return status.failure();
+  ahead_.insert(ids.begin(), ids.end());
   return page;
 }
 
@@ -94,7 +137,7 @@ ports::Result<ports::RecoveredFinals> Recovery::finals() {
     scanning_ = true;
   }
   ports::RecoveredFinals page;
-  if (auto status = scan_.next(kFinalsPerPage, entries_); !status) return status.failure();
+  if (auto status = scan_.next(kIdsPerPage, entries_); !status) return status.failure();
   page.jobs.reserve(entries_.size());
   for (const IndexScan::Entry& entry : entries_)
     page.jobs.push_back({entry.id, std::string(entry.queue), entry.state, entry.time, {}});

@@ -13,7 +13,8 @@ RedisStore::RedisStore(RedisOptions options)
       writer_(keys_, {options_.events_kept, options_.host_ttl}),
       commits_(options_, keys_),
       reads_(options_, keys_),
-      recovery_(options_, keys_, reads_),
+      recovery_reads_(options_, keys_),
+      recovery_(options_, keys_, recovery_reads_),
       room_(options_) {
   assert(Keys::valid_shard(options_.shard));
 }

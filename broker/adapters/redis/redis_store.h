@@ -11,9 +11,10 @@
 
 namespace jobwire::redis {
 
-/// Jobs in a Redis: standalone, 6.2 or later, without eviction. Owns three connections, for
-/// commits, for reads and for a look at the memory, and the last seconds of what it committed. One
-/// thread, the broker's. The layout of the keys is a public contract: schemas/REDIS.md.
+/// Jobs in a Redis: standalone, 6.2 or later, without eviction. Owns four connections, for
+/// commits, reads, the recovery and a look at the memory, and the last seconds of what it
+/// committed. One thread, the broker's. The layout of the keys is a public contract:
+/// schemas/REDIS.md.
 ///
 /// What is odd but no failure (a job without its hash, a changed password after a restart) goes to
 /// RedisOptions::log.
@@ -25,6 +26,9 @@ class RedisStore final : public ports::Store {
   /// May be called again after a failure that may be tried again.
   ports::Result<ports::StoreOpened> open() override;
   ports::Result<ports::RecoveredPage> recover_jobs() override { return recovery_.jobs(); }
+  ports::Result<ports::RecoveredPage> recover_some(std::span<const core::JobId> ids) override {
+    return recovery_.some(ids);
+  }
   ports::Result<ports::RecoveredFinals> recover_finals() override { return recovery_.finals(); }
   ports::Result<std::vector<ports::RecoveredQueue>> recover_queues() override {
     return recovery_.queues();
@@ -58,6 +62,7 @@ class RedisStore final : public ports::Store {
   BatchWriter writer_;
   CommitLink commits_;
   ReadLink reads_;
+  ReadLink recovery_reads_;
   Recovery recovery_;
   RoomWatch room_;
   bool opened_ = false;

@@ -140,6 +140,7 @@ bool ZmqTransport::next_frame(Door& door, zmq::message_t& frame) {
 
 bool ZmqTransport::receive(ports::Side side, ports::Received& message) {
   Door& door = doors_[index(side)];
+  door.asked = true;
   while (next_frame(door, route_)) {
     // The parts of a message come together: there is no waiting in here, and the library never
     // shows half a message.
@@ -209,6 +210,7 @@ void ZmqTransport::wait(core::Micros timeout, std::span<pollfd> others) {
   // poll.
   bool ready = false;
   for (Door& door : doors_) {
+    if (!door.asked) continue;
     int events = 0;
     std::size_t size = sizeof events;
     if (zmq_getsockopt(door.socket.handle(), ZMQ_EVENTS, &events, &size) == 0)
@@ -216,8 +218,11 @@ void ZmqTransport::wait(core::Micros timeout, std::span<pollfd> others) {
   }
   polled_.assign(others.begin(), others.end());
   if (!ready) {
-    for (const Door& door : doors_) polled_.push_back({door.descriptor, POLLIN, 0});
+    for (const Door& door : doors_) {
+      if (door.asked) polled_.push_back({door.descriptor, POLLIN, 0});
+    }
   }
+  for (Door& door : doors_) door.asked = false;
   if (wake_descriptor_ >= 0) polled_.push_back({wake_descriptor_, POLLIN, 0});
   const auto patience = ready ? core::Micros{0} : std::max(timeout, core::Micros{0});
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(patience);

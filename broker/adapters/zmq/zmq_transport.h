@@ -81,6 +81,7 @@ class ZmqTransport : public ports::Transport {
     zmq::socket_t socket;
     int descriptor = -1;
     std::string endpoint;
+    bool asked = true;  // since the last wait: what nobody asks for must not keep us awake
   };
   static std::size_t index(ports::Side side) { return static_cast<std::size_t>(side); }
 

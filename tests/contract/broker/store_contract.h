@@ -169,6 +169,55 @@ TYPED_TEST_P(StoreContract, RecoveryOfManyJobsComesInPages) {
   EXPECT_EQ(again, kJobs);
 }
 
+TYPED_TEST_P(StoreContract, RecoveryGoesOnWhileBatchesAreCommitted) {
+  Driver broker = this->broker();
+  broker.open();
+  constexpr std::size_t kJobs = 2'500;
+  core::Batch first = batch(1);
+  for (std::size_t i = 0; i < kJobs; ++i) first.jobs.push_back(queued(i));
+  core::JobWrite over = queued(kJobs);
+  over.job.state = core::State::kDead;
+  first.jobs.push_back(over);
+  broker.commit(first);
+  core::Batch second = batch(2);
+  second.jobs.push_back(changed(queued(kJobs - 3), core::State::kRunning));
+  broker.commit(second);
+
+  Driver next = this->broker();
+  next.open();
+  auto page = next->recover_jobs();
+  ASSERT_TRUE(static_cast<bool>(page));
+  EXPECT_TRUE(page->all_running);
+  EXPECT_FALSE(page->last);
+  std::map<core::JobId, int> found;
+  for (const auto& job : page->jobs) ++found[job.id];
+  EXPECT_EQ(found.count(id(kJobs - 3)), 1U) << "what ran comes first";
+
+  // One that waits further back is asked for, with one that has ended and one that never was.
+  const std::vector<core::JobId> asked = {id(kJobs - 1), id(kJobs), id(60'000)};
+  auto some = next->recover_some(asked);
+  ASSERT_TRUE(static_cast<bool>(some));
+  ASSERT_EQ(some->jobs.size(), 1U);
+  EXPECT_EQ(some->jobs[0].id, id(kJobs - 1));
+  EXPECT_EQ(some->jobs[0].job.state, core::State::kQueued);
+  EXPECT_FALSE(some->jobs[0].job.payload);
+  ++found[some->jobs[0].id];
+
+  // It ends, and so does one of the first page: both leave the lists that are being read.
+  core::Batch third = batch(3);
+  third.jobs = {changed(queued(kJobs - 1), core::State::kSucceeded),
+                changed(queued(0), core::State::kRunning)};
+  next.commit(third);
+  for (bool last = false; !last;) {
+    page = next->recover_jobs();
+    ASSERT_TRUE(static_cast<bool>(page));
+    for (const auto& job : page->jobs) ++found[job.id];
+    last = page->last;
+  }
+  EXPECT_EQ(found.size(), kJobs);
+  for (const auto& [job, times] : found) EXPECT_EQ(times, 1) << core::to_string(job);
+}
+
 TYPED_TEST_P(StoreContract, ARefusedBatchChangesNothingAndTheNextOneGoesOn) {
   Driver broker = this->broker();
   broker.open();
@@ -1114,11 +1163,11 @@ TYPED_TEST_P(StoreContract, SettingsOfQueuesAreKeptAndTakenBack) {
 REGISTER_TYPED_TEST_SUITE_P(
     StoreContract, EachOpenRaisesTheEpochAndKeepsTheSequence, ABatchIsReadBackAsItWasWritten,
     RecoveryReadsWhatIsNotFinalWithoutPayloads, RecoveryOfManyJobsComesInPages,
-    ARefusedBatchChangesNothingAndTheNextOneGoesOn, AFullStoreTakesWhatEndsJobsAndWhatRemovesThem,
-    AFullStoreCanBeTakenOver, AFullStoreIsJudgedBySequenceAsAnyOther,
-    AFullStoreTakesLostBatchesAgain, LessThanTheReserveIsToldAndSoIsItsEnd,
-    ASecondOwnerFencesTheFirst, LostReplyIsJudgedBySequence, LostRequestIsSentAgain,
-    AStoreThatIsAwayTakesNoQuestions, LostBatchesAreWrittenAgain,
+    RecoveryGoesOnWhileBatchesAreCommitted, ARefusedBatchChangesNothingAndTheNextOneGoesOn,
+    AFullStoreTakesWhatEndsJobsAndWhatRemovesThem, AFullStoreCanBeTakenOver,
+    AFullStoreIsJudgedBySequenceAsAnyOther, AFullStoreTakesLostBatchesAgain,
+    LessThanTheReserveIsToldAndSoIsItsEnd, ASecondOwnerFencesTheFirst, LostReplyIsJudgedBySequence,
+    LostRequestIsSentAgain, AStoreThatIsAwayTakesNoQuestions, LostBatchesAreWrittenAgain,
     LostBatchesThatMemoryDoesNotHoldEndEverything, AnEmptiedStoreEndsEverything,
     AJobsLifeLeavesNothingBehindOfWhatIsOver, AJobThatStartsAndEndsWithinABatchIsWrittenOnce,
     AFinishedJobIsKeptUntilItIsRemoved, ARunningJobsLatestWordIsKeptAndChangesNothingElse,

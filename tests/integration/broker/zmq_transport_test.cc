@@ -216,8 +216,11 @@ TEST_F(ZmqTransportTest, BytesThatWaitForAPeerAreBoundedAndLeaveWithIt) {
   }
   send_until(deaf, ports::Sent::kGone, bytes("x"));
   const auto until = steady_clock::now() + kPatience;
-  while (transport_->waiting_bytes() > 0 && steady_clock::now() < until)
+  ports::Received message;
+  while (transport_->waiting_bytes() > 0 && steady_clock::now() < until) {
+    transport_->receive(Side::kProducers, message);
     transport_->wait(core::Micros{5'000}, {});
+  }
   EXPECT_EQ(transport_->waiting_bytes(), 0U);
 }
 
@@ -333,6 +336,22 @@ TEST_F(ZmqTransportTest, NonsenseForAnEndpointIsOneClearLine) {
   const auto refused = ZmqTransport::open(options);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.failure().message.find('\n'), std::string::npos);
+}
+
+TEST_F(ZmqTransportTest, MessagesOfASideThatNobodyAsksForKeepNobodyAwake) {
+  zmq::socket_t peer = dealer(Side::kProducers);
+  say(peer, {"1"});
+  say(peer, {"2"});
+  await();
+  ports::Received message;
+  transport_->wait(core::Micros{1'000}, {});
+  const auto before = steady_clock::now();
+  for (int i = 0; i < 3; ++i) {
+    transport_->receive(Side::kWorkers, message);
+    transport_->wait(core::Micros{20'000}, {});
+  }
+  EXPECT_GE(steady_clock::now() - before, milliseconds{60});
+  EXPECT_EQ(text(await().envelope), "2");
 }
 
 TEST_F(ZmqTransportTest, WaitEndsWithAMessageADescriptorOrTheTimeout) {

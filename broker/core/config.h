@@ -24,7 +24,7 @@ struct EngineConfig {
   std::uint64_t window_bytes = 64ULL << 20;
   std::uint64_t max_unstored_jobs = 200'000;  // all sessions, waiting for the store
   std::uint64_t max_unstored_bytes = 256ULL << 20;
-  std::uint64_t payload_budget = 512ULL << 20;    // payloads of waiting jobs that stay in memory
+  std::uint64_t payload_budget = 64ULL << 20;     // payloads of waiting jobs that stay in memory
   std::uint64_t checkpoint_budget = 64ULL << 20;  // of jobs that have not ended, all together
 
   // Retention of finished jobs, whichever comes first.

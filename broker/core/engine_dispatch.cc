@@ -12,7 +12,7 @@ namespace {
 /// A type that has not been measured counts as long: nobody waits behind it.
 constexpr std::uint32_t kUnknownRunUs = 1'000'000;
 constexpr std::size_t kFetchAtOnce = 256;
-constexpr std::uint64_t kFetchBytes = 4ULL << 20;
+constexpr std::uint64_t kFetchBytes = 16ULL << 20;
 constexpr std::size_t kMaxTimersPerTurn = 5'000;
 /// Less than that is a clock that runs a little fast.
 constexpr Millis kClockStep{500};

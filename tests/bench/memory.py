@@ -58,7 +58,9 @@ def one_run(aof: str, payload_memory: str, arguments: argparse.Namespace) -> dic
                 known = time.monotonic() - begun
             time.sleep(0.005)
         if not (first and known):
-            raise RuntimeError(f"first result {first:.1f} s, all known {known:.1f} s; 0: not in two minutes")
+            raise RuntimeError(
+                f"first result {first:.1f} s, all known {known:.1f} s; 0: not in two minutes"
+            )
         recovered = [line for line in log.read_text().splitlines() if "recovered" in line][-1]
     return {
         "jobs": arguments.jobs,

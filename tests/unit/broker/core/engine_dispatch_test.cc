@@ -449,7 +449,7 @@ TEST_F(EnginePayloadTest, OneFetchIsBoundedInJobsAndBytes) {
   const SessionId w = open(Role::kWorker);
   const Effects out = ready(w, serves);
   ASSERT_THAT(out.payload_reads, SizeIs(2));
-  EXPECT_EQ(out.payload_reads[0].ids.size(), 4U);
+  EXPECT_EQ(out.payload_reads[0].ids.size(), 16U);
   EXPECT_EQ(out.payload_reads[1].ids.size(), 256U);
 }
 

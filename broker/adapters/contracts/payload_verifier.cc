@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace jobwire::contracts {
@@ -56,25 +58,28 @@ flatbuffers::uoffset_t size_of(const std::uint8_t* vector) {
 }  // namespace
 
 bool find_nested(const reflection::Schema& schema, NestedFields& nested) {
+  std::map<std::string_view, const reflection::Object*> by_name;
+  for (const reflection::Object* object : *schema.objects())
+    by_name.emplace(object->name()->string_view(), object);
   for (const reflection::Object* object : *schema.objects()) {
     for (const reflection::Field* field : *object->fields()) {
-      const auto* attributes = field->attributes();
-      const auto* attribute = attributes ? attributes->LookupByKey("nested_flatbuffer") : nullptr;
-      if (!attribute) continue;
-      if (field->type()->base_type() != BaseType::Vector ||
-          field->type()->element() != BaseType::UByte || !attribute->value())
-        return false;
-      // As flatc looks for it: in the table's namespace, then in those around it.
-      const reflection::Object* root = nullptr;
-      std::string space = object->name()->str();
-      while (!root && !space.empty()) {
-        const std::size_t dot = space.rfind('.');
-        space.resize(dot == std::string::npos ? 0 : dot);
-        const std::string name = space + (space.empty() ? "" : ".") + attribute->value()->str();
-        root = schema.objects()->LookupByKey(name.c_str());
+      if (!field->attributes()) continue;
+      for (const reflection::KeyValue* attribute : *field->attributes()) {
+        if (attribute->key()->string_view() != "nested_flatbuffer") continue;
+        if (field->type()->base_type() != BaseType::Vector ||
+            field->type()->element() != BaseType::UByte || !attribute->value())
+          return false;
+        // As flatc looks for it: in the table's namespace, then in those around it.
+        auto root = by_name.end();
+        std::string space = object->name()->str();
+        while (root == by_name.end() && !space.empty()) {
+          const std::size_t dot = space.rfind('.');
+          space.resize(dot == std::string::npos ? 0 : dot);
+          root = by_name.find(space + (space.empty() ? "" : ".") + attribute->value()->str());
+        }
+        if (root == by_name.end() || root->second->is_struct()) return false;
+        nested.emplace(field, root->second);
       }
-      if (!root || root->is_struct()) return false;
-      nested.emplace(field, root);
     }
   }
   return true;

@@ -139,9 +139,9 @@ void Engine::stop_sweeps(SessionId session, Code code, const char* message) {
 
 std::uint64_t Engine::allowance(Sweep& sweep, Now now) const {
   if (sweep.dry_run) return UINT64_MAX;
-  // Half a batch: the other half is for others, who do not wait behind it, and for the removals
-  // that a purge brings about once more jobs have ended than are kept.
-  const std::uint64_t slice = std::max(1U, config_.max_batch_jobs / 2);
+  // A quarter of a batch: others do not wait behind it, nor do the removals that a purge brings
+  // about once more jobs have ended than are kept. Redis is held for under a millisecond at once.
+  const std::uint64_t slice = std::max(1U, config_.max_batch_jobs / 4);
   if (sweep.outstanding >= slice) return 0;
   return std::min(sweep.pace.allows(now.steady), slice - sweep.outstanding);
 }

@@ -122,8 +122,8 @@ TEST_F(EngineSweepsTest, PurgeCancelsWhatWaitsAndTellsWhoWaits) {
   for (const std::uint64_t n : {2U, 3U, 4U, 5U}) EXPECT_EQ(state(n), State::kCancelled);
 }
 
-TEST_F(EngineSweepsTest, PurgeGoesInSlicesOfHalfABatch) {
-  config.max_batch_jobs = 10;
+TEST_F(EngineSweepsTest, PurgeGoesInSlicesOfAQuarterOfABatch) {
+  config.max_batch_jobs = 20;
   const SessionId p = producer();
   stored_jobs(p, 1, 95);
   send(op(), sweep(SweepAction::kPurge));
@@ -277,7 +277,7 @@ TEST_F(EngineSweepsTest, DryRunCountsAndChangesNothing) {
 }
 
 TEST_F(EngineSweepsTest, ASweepStopsWithItsSession) {
-  config.max_batch_jobs = 10;
+  config.max_batch_jobs = 20;
   const SessionId p = producer();
   const SessionId o = op();
   stored_jobs(p, 1, 60);
@@ -294,7 +294,7 @@ TEST_F(EngineSweepsTest, ASweepStopsWithItsSession) {
 }
 
 TEST_F(EngineSweepsTest, ShutdownStopsSweepsAndSaysSo) {
-  config.max_batch_jobs = 10;
+  config.max_batch_jobs = 20;
   const SessionId p = producer();
   stored_jobs(p, 1, 60);
   send(op(), sweep(SweepAction::kPurge));

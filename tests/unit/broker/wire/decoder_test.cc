@@ -2,9 +2,11 @@
 #include "wire/decoder.h"
 
 #include <gtest/gtest.h>
+#include <algorithm>
 
 #include <cmath>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <limits>
@@ -331,8 +333,8 @@ TEST_F(DecoderTest, ErrorsAreReadInsideTheirSlice) {
   const auto type = error.CreateString("app.Bad");
   const auto message = error.CreateString("no");
   FinishJobErrorBuffer(error, CreateJobError(error, type, message, 0, 0, 0, true));
-  Buffer blob(3, 0);  // the slice begins at an odd offset
-  blob.insert(blob.end(), error.GetBufferPointer(), error.GetBufferPointer() + error.GetSize());
+  Buffer blob(3 + error.GetSize());  // the slice begins at an odd offset
+  std::copy_n(error.GetBufferPointer(), error.GetSize(), blob.begin() + 3);
   for (const std::uint32_t cut : {0U, 1U}) {
     FlatBufferBuilder builder;
     const ResultHead head(make_id(1), make_id(2), 3, error.GetSize() - cut, 5, 6, 0,

@@ -34,7 +34,7 @@ def busy_seconds() -> float:
     return (user + nice + system + irq + softirq + steal) / TICKS
 
 
-def one_run(workers: int, jobs: int) -> dict[str, float]:
+def one_run(workers: int, type_: str, jobs: int) -> dict[str, float]:
     with (
         tempfile.TemporaryDirectory(prefix="jobwire-bench-") as folder,
         Rig(Path(folder), aof="everysec", options=["--log-level", "warning"]) as rig,
@@ -42,7 +42,7 @@ def one_run(workers: int, jobs: int) -> dict[str, float]:
         broker = rig.start_broker()
         host = rig.start_host(f"{HERE / 'worker_bench_app.py'}:app", concurrency=workers)
         until("the workers", lambda: len(rig.worker_pids(host)) == workers)
-        common = ("--type", "compute", "--window", "64", "--timeout", "300")
+        common = ("--type", type_, "--window", "64", "--timeout", "300")
         rig.campaign("--jobs", str(20 * workers), *common, name="warm-up").finish(120)
         pids = rig.worker_pids(host)
         parts = {"workers": pids, "rest": [host.pid, broker.pid, *children(broker.pid)]}
@@ -70,18 +70,26 @@ def main() -> int:
         prog="ops/dev/bench scaling", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--jobs", type=int, default=2_000, help="in each run (%(default)s)")
+    parser.add_argument(
+        "--type",
+        choices=["compute", "crunch"],
+        default="compute",
+        help="jobs of about 2 or 20 ms (%(default)s)",
+    )
     parser.add_argument("--runs", type=int, default=3, help="of each kind (%(default)s)")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     given = parser.parse_args()
     runs = []
-    print("workers    jobs/s   worker CPU ms/job   worker cores   cores of others")
+    print(
+        "workers    jobs/s   worker CPU ms/job   worker cores   all else us/job   cores of others"
+    )
     for _ in range(given.runs):
         for workers in (1, 2):
-            one = one_run(workers, given.jobs)
+            one = one_run(workers, given.type, given.jobs)
             runs.append(one)
             print(
                 f"{workers:7} {one['jobs_per_s']:9.0f} {one['worker_cpu_ms_per_job']:19.2f}"
-                f" {one['worker_cores']:14.2f} {one['cores_taken_by_others']:17.2f}",
+                f" {one['worker_cores']:14.2f} {one['other_cpu_us_per_job']:17.0f} {one['cores_taken_by_others']:17.2f}",
                 flush=True,
             )
 

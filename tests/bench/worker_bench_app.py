@@ -23,6 +23,12 @@ def compute(payload: bytes) -> int:
 
 
 @app.job(queue="bench")
+def crunch(payload: bytes) -> int:
+    """Ten times as much."""
+    return sum(compute(payload) for _ in range(10))
+
+
+@app.job(queue="bench")
 def churn(payload: bytes) -> bytes:
     """Allocates and lets go, as handlers do."""
     rows = [{"row": number, "text": str(number)} for number in range(50)]

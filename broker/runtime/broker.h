@@ -64,7 +64,7 @@ class Broker : private wire::OutgoingSink {
   void use(ports::Contracts& contracts, std::optional<std::vector<ports::ContractFile>> deployed);
 
   /// Takes the shard over and reads what had not ended. A retryable failure changes nothing: call
-  /// it again. May take seconds (about 10 for a million waiting jobs).
+  /// it again. May take a second, and more for millions of finished jobs.
   ports::Status recover();
   /// Jobs that wait are still being read. Until they are known workers are served, and run what is
   /// known; producers wait at their door.

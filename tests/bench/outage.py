@@ -73,6 +73,8 @@ def one_run(aof: str, arguments: argparse.Namespace) -> dict[str, Any]:
             warm = time.monotonic() + 12
             while time.monotonic() < warm:
                 probe.step()
+            if load.popen.poll() is not None:
+                raise RuntimeError("the load has ended before the frost: give --jobs more")
             before = resident_bytes(broker)
             assert rig.redis is not None
             rig.redis.popen.send_signal(signal.SIGSTOP)
@@ -129,7 +131,7 @@ def main() -> int:
     )
     parser.add_argument("--seconds", type=int, default=30, help="of the frost (%(default)s)")
     parser.add_argument(
-        "--jobs", type=int, default=300_000, help="that run meanwhile (%(default)s)"
+        "--jobs", type=int, default=1_500_000, help="that run meanwhile (%(default)s)"
     )
     parser.add_argument(
         "--bound-mib", type=int, default=64, help="--max-unstored-bytes of the broker (%(default)s)"

@@ -225,6 +225,8 @@ void Engine::reconcile(WorkerIx ix, std::span<const HeldLease> held, Now now, Ef
       if (lease != kNoLease && fleet_[lease].token == claim.token) {
         const WorkerIx before = fleet_[lease].worker;
         if (before != ix) {
+          // What an older connection says late takes nothing from where the worker is by now.
+          if (fleet_[before].session > fleet_[ix].session) continue;
           fleet_.move_lease(lease, ix);
           refresh_room(before);
         }

@@ -595,6 +595,26 @@ TEST_F(EngineHostsTest, WorkerThatGreetsAnewSupersedesItsOldSession) {
   EXPECT_EQ(report(w, 1, {success(leases.at(0))}).refusals.at(0).code, Code::kUnknownWorker);
 }
 
+TEST_F(EngineHostsTest, ALateReadyOfAnOldConnectionTakesNothingFromTheNewOne) {
+  p = producer();
+  stored_jobs(p, 1, 1);
+  const SessionId old = lone_worker();
+  leases = dispatched;
+  ASSERT_THAT(leases, SizeIs(1));
+  settle();
+  Serves serves = room(1, 1);
+  serves.held = {held(leases.at(0), 0)};
+  const SessionId now_at = open(Role::kWorker);
+  EXPECT_EQ(count_all(ready(now_at, serves)), 0U);
+  EXPECT_EQ(count_all(ready(old, serves)), 0U);
+  turn(SessionClosed{old, true});
+  settle();
+  EXPECT_EQ(engine().counts().leases, 1U);
+  report(now_at, 1, {success(leases.at(0))});
+  EXPECT_EQ(commit().acks.at(0).through, 1U);
+  EXPECT_EQ(state(1), State::kSucceeded);
+}
+
 TEST_F(EngineHostsTest, WorkerThatGreetedAnewGetsNothingBeforeItIsReady) {
   hosted(2);
   turn(SessionClosed{w, false});

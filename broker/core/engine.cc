@@ -151,6 +151,26 @@ Engine::Counts Engine::counts() const {
   return counts;
 }
 
+Engine::Session* Engine::hear(SessionId id, std::uint64_t request, Now now, Effects& out) {
+  const auto found = sessions_.find(id);
+  if (found == sessions_.end()) {
+    out.refusals.push_back({id, Code::kHelloFirst, request, Millis{0}, "no session"});
+    return nullptr;
+  }
+  found->second.heard = now.steady;
+  return &found->second;
+}
+
+Engine::Session* Engine::hear_worker(SessionId id, std::uint64_t request, Now now, Effects& out) {
+  const auto found = sessions_.find(id);
+  if (found == sessions_.end() || found->second.worker == kNoWorker) {
+    out.refusals.push_back({id, Code::kUnknownWorker, request, Millis{0}, "no such worker"});
+    return nullptr;
+  }
+  found->second.heard = now.steady;
+  return &found->second;
+}
+
 void Engine::move(Job& job, Move move) { enter(job, *next_state(job.state, move)); }
 
 void Engine::enter(Job& job, State state) {

@@ -138,6 +138,11 @@ class Engine {
     std::uint8_t sweep;
   };
 
+  /// The session of a message that has just come; null, and the message is refused, when there is
+  /// none, or (hear_worker) when it is no worker's.
+  Session* hear(SessionId id, std::uint64_t request, Now now, Effects& out);
+  Session* hear_worker(SessionId id, std::uint64_t request, Now now, Effects& out);
+
   // engine_intake.cc
   void on(const Submitted& event, Now now, Effects& out);
   void on(const ResultsAsked& event, Now now, Effects& out);

@@ -175,14 +175,9 @@ void Engine::confirm_cancel(JobIx ix, Now now) {
 }
 
 void Engine::on(const ResultsReported& event, Now now, Effects& out) {
-  const auto session = sessions_.find(event.session);
-  if (session == sessions_.end() || session->second.worker == kNoWorker) {
-    out.refusals.push_back(
-        {event.session, Code::kUnknownWorker, event.sequence, Millis{0}, "no such worker"});
-    return;
-  }
-  session->second.heard = now.steady;
-  const WorkerIx worker_ix = session->second.worker;
+  Session* session = hear_worker(event.session, event.sequence, now, out);
+  if (!session) return;
+  const WorkerIx worker_ix = session->worker;
   Worker& worker = fleet_[worker_ix];
   if (event.sequence > worker.last_sequence() + 1) {
     out.refusals.push_back({event.session, Code::kInvalidArgument, event.sequence, Millis{0},
@@ -251,13 +246,9 @@ void Engine::on(const ResultsReported& event, Now now, Effects& out) {
 }
 
 void Engine::on(const HandedBack& event, Now now, Effects& out) {
-  const auto session = sessions_.find(event.session);
-  if (session == sessions_.end() || session->second.worker == kNoWorker) {
-    out.refusals.push_back({event.session, Code::kUnknownWorker, 0, Millis{0}, "no such worker"});
-    return;
-  }
-  session->second.heard = now.steady;
-  const WorkerIx worker = session->second.worker;
+  Session* session = hear_worker(event.session, 0, now, out);
+  if (!session) return;
+  const WorkerIx worker = session->worker;
   std::vector<JobIx> jobs;
   bool asked = true;
   for (LeaseIx lease = fleet_[worker].youngest; lease != kNoLease; lease = fleet_[lease].previous) {

@@ -11,16 +11,12 @@ void Engine::restore_checkpoint(const JobId& id, Checkpoint checkpoint) {
 }
 
 void Engine::on(const CheckpointsReported& event, Now now, Effects& out) {
-  const auto session = sessions_.find(event.session);
-  if (session == sessions_.end() || session->second.worker == kNoWorker) {
-    out.refusals.push_back({event.session, Code::kUnknownWorker, 0, Millis{0}, "no such worker"});
-    return;
-  }
-  session->second.heard = now.steady;
+  Session* session = hear_worker(event.session, 0, now, out);
+  if (!session) return;
   std::unordered_map<LeaseToken, JobIx, Id16Hash<LeaseTokenTag>> leases(
       0, Id16Hash<LeaseTokenTag>(hash_seed_));
   for (const CheckpointNote& note : event.notes) leases[note.token] = kNoJob;
-  for (LeaseIx ix = fleet_[session->second.worker].oldest; ix != kNoLease; ix = fleet_[ix].next) {
+  for (LeaseIx ix = fleet_[session->worker].oldest; ix != kNoLease; ix = fleet_[ix].next) {
     const auto named = leases.find(fleet_[ix].token);
     if (named != leases.end()) named->second = fleet_[ix].job;
   }

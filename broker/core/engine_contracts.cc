@@ -11,13 +11,7 @@ constexpr Millis kRetryLater{1'000};
 }  // namespace
 
 void Engine::on(const ContractAsked& asked, Now now, Effects& out) {
-  const auto session = sessions_.find(asked.session);
-  if (session == sessions_.end()) {
-    out.refusals.push_back(
-        {asked.session, Code::kHelloFirst, asked.request, Millis{0}, "no session"});
-    return;
-  }
-  session->second.heard = now.steady;
+  if (!hear(asked.session, asked.request, now, out)) return;
   ContractDoneOut change;
   change.session = asked.session;
   change.request = asked.request;

@@ -70,13 +70,7 @@ std::optional<Objection> Engine::objection_to(const QueueAsked& asked, Now now) 
 }
 
 void Engine::on(const QueueAsked& asked, Now now, Effects& out) {
-  const auto session = sessions_.find(asked.session);
-  if (session == sessions_.end()) {
-    out.refusals.push_back(
-        {asked.session, Code::kHelloFirst, asked.request, Millis{0}, "no session"});
-    return;
-  }
-  session->second.heard = now.steady;
+  if (!hear(asked.session, asked.request, now, out)) return;
   if (asked.action == QueueAction::kLook) return look(asked, out);
   const auto refuse_it = [&](Code code, const char* message, Millis retry_after) {
     out.queue_replies.push_back(

@@ -22,14 +22,10 @@ std::uint8_t to_u8(std::uint16_t count) {
 }  // namespace
 
 void Engine::on(const DeadImported& event, Now now, Effects& out) {
-  const auto session = sessions_.find(event.session);
-  if (session == sessions_.end()) {
-    out.refusals.push_back({event.session, Code::kHelloFirst, 0, Millis{0}, "no session"});
-    return;
-  }
-  session->second.heard = now.steady;
+  Session* session = hear(event.session, 0, now, out);
+  if (!session) return;
   for (std::size_t i = 0; i < event.jobs.size(); ++i)
-    import(event.session, session->second, event.jobs[i], event.imports[i], now, out);
+    import(event.session, *session, event.jobs[i], event.imports[i], now, out);
   log(out, Severity::kInfo,
       std::to_string(event.jobs.size()) + " dead jobs to import from " + std::string(event.by));
 }

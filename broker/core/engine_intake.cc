@@ -20,13 +20,9 @@ constexpr std::size_t kMaxDedups = 1'000'000;
 }  // namespace
 
 void Engine::on(const Submitted& event, Now now, Effects& out) {
-  const auto session = sessions_.find(event.session);
-  if (session == sessions_.end()) {
-    out.refusals.push_back({event.session, Code::kHelloFirst, 0, Millis{0}, "no session"});
-    return;
-  }
-  session->second.heard = now.steady;
-  for (const Submission& job : event.jobs) submit(event.session, session->second, job, now, out);
+  Session* session = hear(event.session, 0, now, out);
+  if (!session) return;
+  for (const Submission& job : event.jobs) submit(event.session, *session, job, now, out);
 }
 
 void Engine::refuse(SessionId id, const Submission& job, Code code, const char* field,
@@ -298,13 +294,7 @@ ResultOut Engine::view(const Job& job) const {
 }
 
 void Engine::on(const ResultsAsked& event, Now now, Effects& out) {
-  const auto session = sessions_.find(event.session);
-  if (session == sessions_.end()) {
-    out.refusals.push_back(
-        {event.session, Code::kHelloFirst, event.request, Millis{0}, "no session"});
-    return;
-  }
-  session->second.heard = now.steady;
+  if (!hear(event.session, event.request, now, out)) return;
   Obstacles obstacles(lanes_, fleet_);
   for (const JobId& id : event.ids) {
     const JobIx ix = event.wait ? jobs_.find(id) : kNoJob;
@@ -337,13 +327,7 @@ void Engine::on(const ResultsAsked& event, Now now, Effects& out) {
 }
 
 void Engine::on(const CancelAsked& event, Now now, Effects& out) {
-  const auto session = sessions_.find(event.session);
-  if (session == sessions_.end()) {
-    out.refusals.push_back(
-        {event.session, Code::kHelloFirst, event.request, Millis{0}, "no session"});
-    return;
-  }
-  session->second.heard = now.steady;
+  if (!hear(event.session, event.request, now, out)) return;
   for (const JobId& id : event.ids) {
     const JobIx ix = jobs_.find(id);
     if (ix != kNoJob) {

@@ -68,13 +68,7 @@ std::optional<Objection> Engine::objection_to(const SweepAsked& asked) const {
 }
 
 void Engine::on(const SweepAsked& asked, Now now, Effects& out) {
-  const auto session = sessions_.find(asked.session);
-  if (session == sessions_.end()) {
-    out.refusals.push_back(
-        {asked.session, Code::kHelloFirst, asked.request, Millis{0}, "no session"});
-    return;
-  }
-  session->second.heard = now.steady;
+  if (!hear(asked.session, asked.request, now, out)) return;
   const auto refuse_it = [&](Code code, const char* message, Millis retry_after) {
     SweepReportOut report;
     report.session = asked.session;

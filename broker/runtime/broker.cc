@@ -325,19 +325,19 @@ void Broker::take_store_events(core::Now now) {
               engine_->apply(core::BatchRejected{refused.sequence, refused.code}, now, effects_);
             },
             [&](const ports::StoreAway& away) {
+              store_away_ = true;
               log_.write(ports::Level::kWarning, "store-away",
                          "the store is away: " + away.message);
-              store_away_ = true;
               engine_->apply(core::StoreWentAway{}, now, effects_);
             },
             [&](const ports::StoreBack& back) {
+              store_away_ = false;
               store_away_ = false;
               std::string text = "the store is back";
               if (back.repaired > 0)
                 text +=
                     "; it had lost " + std::to_string(back.repaired) + " batches, written again";
               log_.write(ports::Level::kWarning, "", text);
-              store_away_ = false;
               engine_->apply(core::StoreCameBack{}, now, effects_);
               // Whatever was asked before it went is asked again: an answer that comes twice finds
               // no question.

@@ -77,13 +77,12 @@ class MemoryStore final : public ports::Store {
   ports::StoredJob answer(const core::JobId& id, ports::ReadRequest::What what) const;
   ports::ReadDone answer(const ports::ReadRequest& request) const;
   ports::ScanDone answer(const ports::ScanRequest& request) const;
+  static void put(const Shelf::Kept& kept, ports::RecoveredPage& page);
 
   std::shared_ptr<Shelf> shelf_;
   Phase phase_ = Phase::kClosed;
   std::uint64_t epoch_ = 0;
   std::uint64_t committed_ = 0;
-  static void put(const Shelf::Kept& kept, ports::RecoveredPage& page);
-
   std::optional<std::deque<core::JobId>> to_recover_;  // in pages, once it has begun
   std::unique_ptr<OwnBatch> batch_;
   core::Steady batch_due_{};

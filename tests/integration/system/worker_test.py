@@ -140,7 +140,7 @@ def test_broker_and_hosts_stopped_in_the_same_moment_end_in_time_and_lose_nothin
 
 
 def test_recycled_workers_lose_and_charge_nothing(rig: Rig, client: Client, ledger: Path) -> None:
-    start(rig, ledger, "--max-jobs", "50", queues="plain", workers=2)
+    host = start(rig, ledger, "--max-jobs", "50", queues="plain", workers=2)
     specs = [spec("plain", f"n{i}") for i in range(1000)]
     client.submit_batch(specs)
     results = client.wait_all([one.id for one in specs], timeout=90)
@@ -148,3 +148,5 @@ def test_recycled_workers_lose_and_charge_nothing(rig: Rig, client: Client, ledg
     words, pids = zip(*runs(ledger), strict=True)
     assert sorted(words) == sorted(f"n{i}" for i in range(1000))
     assert max(Counter(pids).values()) == 50
+    # That they end is wanted: the next ones need not wait.
+    assert "filled again" not in host.log.read_text()

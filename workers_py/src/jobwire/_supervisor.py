@@ -282,7 +282,8 @@ class Supervisor:
                 place.kind = first
             each = self._settings.workers
             self._places += [_Place(kind, index) for kind in others for index in range(each)]
-        if not child.was_ready and memory.state is WorkerState.READY:
+        # One with few and short jobs may be on its way out before it is looked at again.
+        if not child.was_ready and memory.state >= WorkerState.READY:
             child.was_ready = self.any_ready = True
             self._log.info("worker %d is ready (pid %d)", child.worker, child.pid)
             slots = sum(one.memory.slots for one in self._children())
